@@ -1,0 +1,195 @@
+//! Every message between nodes, and every request and reply of a client: the protocol's table of contents.
+//!
+//! ```text
+//!   write   any node ──Apply──► one replica of the key: stamps, stores, answers Applied(record)
+//!                    ──Merge──► the other replicas: merge, store
+//!                    ◄─Stored── each, once it is durable there; W of them make the reply
+//!   read    any node ──Read───► R replicas ◄─Found(record)── ; stale ones get a Merge (read repair)
+//!   always  Heartbeat to every peer; Gossip ⇄ GossipReply with one peer at a time
+//! ```
+//!
+//! A coordinator reaches its own replica by the same messages as a remote one: one path, not two.
+//! Messages travel in batches; what holds for the whole batch stands in its [`Header`].
+
+use bytes::Bytes;
+use quorate_strategies::NodeId;
+use quorate_strategies::conflict::{Answer, Change, Record};
+
+/// What holds for all messages of one batch.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Header {
+    pub from: NodeId,
+    pub to: NodeId,
+    /// The sender's topology epoch. A replica refuses requests of an older one.
+    pub epoch: u64,
+    /// The sender's hybrid logical clock, so that clocks follow each other.
+    pub clock: u64,
+}
+
+/// Names a request at its coordinator. Answers carry it back; an unknown one is late and is dropped.
+pub type RequestId = u64;
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Message {
+    /// To exactly one replica of the key: stamp this change, store it, and hand back the record.
+    /// `budget_ms` is what is left of the deadline; a replica drops work whose budget is spent.
+    Apply { id: RequestId, key: Bytes, change: Change, context: Option<Bytes>, budget_ms: u32 },
+    /// The stamped record, not yet durable: the coordinator sends it on while the disk works.
+    Applied { id: RequestId, record: Record },
+    /// A finished record: merge it into what is held and store the result. Read repair is one of these.
+    Merge { id: RequestId, key: Bytes, record: Record, budget_ms: u32 },
+    /// An Apply or a Merge is durable here, as the engine's `sync` setting defines durable.
+    Stored { id: RequestId },
+    /// What is held for this key?
+    Read { id: RequestId, key: Bytes, budget_ms: u32 },
+    /// Answer to Read; None: nothing held, not even a tombstone.
+    Found { id: RequestId, record: Option<Record> },
+    /// An Apply, Merge or Read was certainly not done here.
+    Refused { id: RequestId, reason: Refused },
+    /// I live. Direct, to every peer, each heartbeat interval; what detectors hear.
+    Heartbeat { incarnation: u64 },
+    /// What I know of the members, in short: answer with what is newer and ask for what is older.
+    Gossip { digests: Vec<Digest> },
+    /// What the digests' sender did not know, and the ids that it should tell about.
+    GossipReply { members: Vec<MemberState>, wanted: Vec<NodeId> },
+}
+
+/// Why a replica did not do what it was asked.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Refused {
+    #[error("the request's topology epoch is older than this replica's, {epoch}")]
+    StaleEpoch { epoch: u64 },
+    #[error("this replica does not own the key")]
+    NotOwner,
+    #[error("the replica's queue is full")]
+    Overloaded,
+    #[error("the deadline had passed")]
+    Expired,
+    #[error("the resolver refused: {0}")]
+    Resolver(String),
+    #[error("storage: {0}")]
+    Storage(String),
+}
+
+/// A member in short, for comparison.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Digest {
+    pub id: NodeId,
+    pub incarnation: u64,
+    pub version: u64,
+}
+
+/// What a member says of itself. The higher (incarnation, version) wins; only the member raises them.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct MemberState {
+    pub id: NodeId,
+    /// Grows with every start: max(stored + 1, unix seconds), on disk before the first message.
+    pub incarnation: u64,
+    /// Grows with every change of the fields below within one incarnation.
+    pub version: u64,
+    pub grpc: String,
+    pub http: String,
+    pub epoch: u64,
+}
+
+/// How many replicas must take part.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Level {
+    One,
+    Two,
+    Quorum,
+    All,
+    /// An explicit R or W.
+    Exactly(u8),
+}
+
+impl Level {
+    /// Replicas needed of `n`: may exceed `n`, which the caller must refuse.
+    pub fn needed(self, n: usize) -> usize {
+        match self {
+            Level::One => 1,
+            Level::Two => 2,
+            Level::Quorum => n / 2 + 1,
+            Level::All => n,
+            Level::Exactly(count) => count as usize,
+        }
+    }
+}
+
+/// What a client asks.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Operation {
+    Get,
+    Put {
+        value: Bytes,
+        content_type: Bytes,
+        flags: u32,
+        /// Time to live; the coordinator turns it into an absolute instant, once.
+        ttl_ms: Option<u64>,
+    },
+    Delete,
+    /// Counters only.
+    Increment(i64),
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Request {
+    pub key: Bytes,
+    pub operation: Operation,
+    /// None: the node's configured default for reads or writes.
+    pub level: Option<Level>,
+    /// The token of an earlier answer: what the writer had seen.
+    pub context: Option<Bytes>,
+    /// None: the node's configured default.
+    pub timeout_ms: Option<u32>,
+}
+
+/// What a client is told. A request has three outcomes: done, certainly not done, unknown.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Reply {
+    /// Answer to a Get. No values: not found.
+    Read(Answer),
+    /// A Put, Delete or Increment is durable on W replicas. The token covers it.
+    Written {
+        context: Bytes,
+    },
+    Failed(Failure),
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Failure {
+    #[error("too few live replicas: {needed} needed, {alive} alive")]
+    TooFewReplicas { needed: u32, alive: u32 },
+    #[error("timed out: {acks} of {needed} replicas answered")]
+    TimedOut { acks: u32, needed: u32, write: bool },
+    #[error("too many replicas refused: {acks} of {needed} answered; {reason}")]
+    Refused { acks: u32, needed: u32, reason: String, write: bool },
+    #[error("overloaded: {what}; retry later")]
+    Overloaded { what: String },
+    #[error("invalid request: {0}")]
+    Invalid(String),
+    #[error("not a valid change for this key: {0}")]
+    WrongChange(String),
+}
+
+/// What a failure says about the store's state.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Outcome {
+    /// Certainly not done: a retry cannot apply it twice.
+    NotDone,
+    /// Perhaps done, perhaps later: a retry may apply it twice.
+    Unknown,
+}
+
+impl Failure {
+    /// Reads change nothing, so a failed read is certainly not done. A write that reached a replica may
+    /// still surface.
+    pub fn outcome(&self) -> Outcome {
+        match self {
+            Failure::TimedOut { write: true, .. } | Failure::Refused { write: true, .. } => {
+                Outcome::Unknown
+            }
+            _ => Outcome::NotDone,
+        }
+    }
+}

@@ -1,0 +1,59 @@
+//! Compaction: which sorted tables to merge next.
+//!
+//! ```text
+//!   writes ─► memtable ─flush─► level 0: [t9][t8][t7]      newest first, may overlap
+//!                               level 1: [a──f][g──p][q─z]  a sorted run: disjoint
+//!                               level 2: …
+//!   Picker::pick(all tables) ─► Job { inputs, output_level } ─► the engine merges and installs
+//! ```
+//!
+//! A picker trades write amplification against read and space amplification. It sees metadata alone, so
+//! the same code runs in the engine, in a unit test and over a million simulated flushes.
+//!
+//! # Invariants (law tests, over every row of the registry)
+//!
+//! * Inputs exist, are not busy, and are named once.
+//! * A job never skips a newer overlapping table: whatever stays above the output, in age, and overlaps
+//!   the inputs' keys must be newer than all of them.
+//! * Without further flushes a picker comes to rest: the jobs end.
+
+use bytes::Bytes;
+
+/// A sorted table as a picker sees it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct TableMeta {
+    pub id: u64,
+    /// 0 holds what was flushed; tables of level 0 may overlap.
+    pub level: u32,
+    /// Size of the file.
+    pub bytes: u64,
+    pub entries: u64,
+    /// Entries that only shadow older ones.
+    pub tombstones: u64,
+    pub first_key: Bytes,
+    pub last_key: Bytes,
+    /// Write sequence numbers of the oldest and the newest entry.
+    pub min_sequence: u64,
+    pub max_sequence: u64,
+    /// A running job reads it; it must not be picked again.
+    pub busy: bool,
+}
+
+/// What to merge.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Job {
+    /// Ids of the tables to merge, newest data first.
+    pub inputs: Vec<u64>,
+    pub output_level: u32,
+    /// The merged run is cut into tables of about this size.
+    pub table_bytes: u64,
+    /// One short phrase for logs and metrics: why this job.
+    pub reason: &'static str,
+}
+
+/// Decides the next compaction.
+///
+/// The engine calls `pick` after every flush and every finished job, until it answers `None`.
+pub trait Picker: Send + Sync {
+    fn pick(&self, tables: &[TableMeta]) -> Option<Job>;
+}

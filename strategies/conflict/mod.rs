@@ -1,0 +1,102 @@
+//! Conflict resolution: what survives a write, and what survives a merge.
+//!
+//! ```text
+//!   a client's change ─► apply(local record, change, context, stamp) ─► the finished record
+//!                        at exactly one replica of the key                 │ sent to the others
+//!   two records of a key ─► merge(a, b) ─► what both together mean  ◄──────┘ replicas, repair, handoff
+//!   a record ─► answer(record, now) ─► what a reader is shown, and the context to give back
+//! ```
+//!
+//! The replica that coordinates a write stamps it once; everyone else only merges. So one write is one
+//! version, whatever path its copies take.
+//!
+//! # Invariants (law tests, over every row of the registry)
+//!
+//! * `merge` is commutative, associative and idempotent, to the byte of the encoded record.
+//! * A write that saw X (its context covers X) replaces X.
+//! * A concurrent write is never lost unless the strategy says so ([`Resolver::keeps_concurrent`]).
+//! * No decision reads a clock: ties are broken by what is in the versions (traps of last-write-wins).
+
+mod record;
+
+pub use record::{Content, Malformed, Payload, Record, Sibling, Version};
+
+use bytes::Bytes;
+
+/// What a client wants done to a key.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Change {
+    /// Replace what the context covers.
+    Put(Payload),
+    /// Replace what the context covers by a tombstone. Without a context: all that the replica knows.
+    Delete,
+    /// Add to a counter. Only counters take it.
+    Increment(i64),
+}
+
+/// What makes a new version unique and ordered: given by the node, never read from a clock here.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Stamp {
+    /// The identity under which this replica issues versions; random, persisted, never reused after
+    /// its disk was lost.
+    pub actor: u64,
+    /// Hybrid logical time: microseconds since 1970 in the upper bits, see `node`. Strictly
+    /// increasing per actor.
+    pub time: u64,
+}
+
+/// One value as a reader sees it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Shown {
+    pub payload: Payload,
+    pub version: Version,
+}
+
+/// What a reader is shown of a record.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Answer {
+    /// None: never written, deleted or expired. Several: siblings, which the client must reconcile.
+    pub values: Vec<Shown>,
+    /// Covers all that the record holds, tombstones too; given back with the next write.
+    pub context: Bytes,
+}
+
+/// Why a change cannot be applied. Nothing was stored.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Refusal {
+    #[error("the {strategy} resolver takes no {change}: {instead}")]
+    WrongChange { strategy: &'static str, change: &'static str, instead: &'static str },
+    #[error("the context is no version token of the {strategy} resolver")]
+    BadContext { strategy: &'static str },
+    #[error(
+        "{found} siblings of one key are at their limit of {limit}: read, reconcile and write back"
+    )]
+    TooManySiblings { found: usize, limit: usize },
+    #[error("the counter would overflow")]
+    Overflow,
+}
+
+/// Decides between versions.
+///
+/// The replica that coordinates a write calls `apply` under the key's latch and stores what comes back;
+/// every replica calls `merge` for what it receives; coordinators call `merge` and `answer` for reads.
+pub trait Resolver: Send + Sync {
+    /// The record after `change`, given what this replica holds and what the writer had seen.
+    fn apply(
+        &self,
+        local: Option<&Record>,
+        change: &Change,
+        context: Option<&[u8]>,
+        stamp: Stamp,
+    ) -> Result<Record, Refusal>;
+
+    /// What two records of one key mean together. Canonical: equal meaning is equal bytes.
+    fn merge(&self, left: &Record, right: &Record) -> Record;
+
+    /// What a reader is shown at `now_ms` (milliseconds since 1970; decides only what has expired).
+    fn answer(&self, record: &Record, now_ms: u64) -> Answer;
+
+    /// Whether two concurrent writes both stay visible until a writer reconciles them (or merge into
+    /// one value that holds both). `false` is an honest "one of them is lost".
+    fn keeps_concurrent(&self) -> bool;
+}

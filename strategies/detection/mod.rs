@@ -1,0 +1,33 @@
+//! Failure detection: is a peer up?
+//!
+//! ```text
+//!   heartbeat arrives ─► heard(now)                silence grows ─► verdict(now)
+//!                        remembers the interval                     Up ─► Suspect(score) ─► Down
+//! ```
+//!
+//! One detector watches one peer. The verdict is this node's own opinion; it is never gossiped as a fact.
+//!
+//! # Invariants (law tests, over every row of the registry)
+//!
+//! * Without hearing, a verdict never gets better as time goes on.
+//! * Hearing makes the peer up at once.
+//! * A fresh detector knows nothing of a former life: forgetting is building a new one.
+
+/// A node's opinion of a peer.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Verdict {
+    Up,
+    /// Silent for longer than is usual. The score grows with the silence and is comparable within one
+    /// strategy only.
+    Suspect(f64),
+    Down,
+}
+
+/// Watches one peer.
+///
+/// The node calls `heard` for every message of the peer's heartbeat and `verdict` at each of its own
+/// ticks. Times are microseconds of a monotonic clock and never go back.
+pub trait Detector: Send {
+    fn heard(&mut self, now_us: u64);
+    fn verdict(&self, now_us: u64) -> Verdict;
+}

@@ -1,0 +1,36 @@
+//! Partitioning: which nodes own a key.
+//!
+//! ```text
+//!   key ──token()──► Token ──Placement::owners()──► [n4, n1, n3]   the preference list
+//!                               ▲
+//!   Topology ──place()──────────┘   once per epoch, then every lookup is a table walk of O(1)
+//! ```
+//!
+//! All partitioners share one token space, the whole of `u64`, so that ranges, ownership and movements
+//! read the same whatever the strategy.
+//!
+//! # Invariants (law tests, over every row of the registry)
+//!
+//! * A range has `min(N, members)` owners, all distinct; they stand in distinct racks as far as there
+//!   are racks.
+//! * The same topology gives the same placement, in any process and any order of members.
+//! * A join moves only what the joiner gains: no range changes hands between two old members.
+
+mod placement;
+
+pub use placement::{Move, Placement, TokenRange};
+
+use crate::{Token, Topology};
+
+/// Decides who owns which tokens.
+///
+/// The node calls `token` for every request and `place` once per topology epoch. Both must be pure:
+/// two processes that hold the same topology route alike, or replicas would refuse each other.
+pub trait Partitioner: Send + Sync {
+    /// Where a key lies.
+    fn token(&self, key: &[u8]) -> Token;
+
+    /// The preference list of every range: `min(replicas, members)` distinct owners, first choice first.
+    /// An empty topology gives a placement whose ranges have no owners.
+    fn place(&self, topology: &Topology, replicas: usize) -> Placement;
+}
