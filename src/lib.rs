@@ -1,5 +1,8 @@
 //! quorate: a wind tunnel for Dynamo-style key-value stores.
 
+pub mod config;
 pub mod engine;
+pub mod level;
 pub mod message;
 pub mod node;
+pub mod report;

@@ -11,6 +11,7 @@
 //! A coordinator reaches its own replica by the same messages as a remote one: one path, not two.
 //! Messages travel in batches; what holds for the whole batch stands in its [`Header`].
 
+pub use crate::level::Level;
 use bytes::Bytes;
 use quorate_strategies::NodeId;
 use quorate_strategies::conflict::{Answer, Change, Record};
@@ -90,30 +91,6 @@ pub struct MemberState {
     pub grpc: String,
     pub http: String,
     pub epoch: u64,
-}
-
-/// How many replicas must take part.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum Level {
-    One,
-    Two,
-    Quorum,
-    All,
-    /// An explicit R or W.
-    Exactly(u8),
-}
-
-impl Level {
-    /// Replicas needed of `n`: may exceed `n`, which the caller must refuse.
-    pub fn needed(self, n: usize) -> usize {
-        match self {
-            Level::One => 1,
-            Level::Two => 2,
-            Level::Quorum => n / 2 + 1,
-            Level::All => n,
-            Level::Exactly(count) => count as usize,
-        }
-    }
 }
 
 /// What a client asks.

@@ -26,5 +26,9 @@ pub mod partitioning;
 mod registry;
 mod types;
 
+pub use compaction::Compaction;
+pub use conflict::Conflict;
+pub use detection::Detection;
+pub use partitioning::Partitioning;
 pub use registry::{Choice, Entry, Family, Invalid, Parameter, Settings, defaults, nearest, read};
 pub use types::{Member, NodeId, Token, Topology};

@@ -1,5 +1,9 @@
 //! Storage of one node, behind one trait.
 
+mod config;
+
+pub use config::{Compression, Config, LsmConfig, SyncPolicy};
+
 use bytes::Bytes;
 use std::ops::Bound;
 

@@ -57,3 +57,20 @@ pub struct Job {
 pub trait Picker: Send + Sync {
     fn pick(&self, tables: &[TableMeta]) -> Option<Job>;
 }
+
+/// The family's marker: `Choice<Compaction>` is what YAML says under `compaction`.
+pub enum Compaction {}
+
+impl crate::Family for Compaction {
+    type Strategy = dyn Picker;
+    const NAME: &'static str = "compaction";
+    const ABOUT: &'static str = "Which sorted tables are merged next?";
+    const DEFAULT: &'static str = "leveled";
+
+    fn entries() -> &'static [crate::Entry<dyn Picker>] {
+        ENTRIES
+    }
+}
+
+/// The registry: one row per strategy.
+const ENTRIES: &[crate::Entry<dyn Picker>] = &[];

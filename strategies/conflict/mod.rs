@@ -100,3 +100,20 @@ pub trait Resolver: Send + Sync {
     /// one value that holds both). `false` is an honest "one of them is lost".
     fn keeps_concurrent(&self) -> bool;
 }
+
+/// The family's marker: `Choice<Conflict>` is what YAML says under `conflict`.
+pub enum Conflict {}
+
+impl crate::Family for Conflict {
+    type Strategy = dyn Resolver;
+    const NAME: &'static str = "conflict";
+    const ABOUT: &'static str = "What survives when replicas disagree?";
+    const DEFAULT: &'static str = "lww";
+
+    fn entries() -> &'static [crate::Entry<dyn Resolver>] {
+        ENTRIES
+    }
+}
+
+/// The registry: one row per strategy.
+const ENTRIES: &[crate::Entry<dyn Resolver>] = &[];

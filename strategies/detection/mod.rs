@@ -31,3 +31,20 @@ pub trait Detector: Send {
     fn heard(&mut self, now_us: u64);
     fn verdict(&self, now_us: u64) -> Verdict;
 }
+
+/// The family's marker: `Choice<Detection>` is what YAML says under `detection`.
+pub enum Detection {}
+
+impl crate::Family for Detection {
+    type Strategy = dyn Detector;
+    const NAME: &'static str = "detection";
+    const ABOUT: &'static str = "Is a peer up?";
+    const DEFAULT: &'static str = "phi_accrual";
+
+    fn entries() -> &'static [crate::Entry<dyn Detector>] {
+        ENTRIES
+    }
+}
+
+/// The registry: one row per strategy.
+const ENTRIES: &[crate::Entry<dyn Detector>] = &[];

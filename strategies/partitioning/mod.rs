@@ -34,3 +34,20 @@ pub trait Partitioner: Send + Sync {
     /// An empty topology gives a placement whose ranges have no owners.
     fn place(&self, topology: &Topology, replicas: usize) -> Placement;
 }
+
+/// The family's marker: `Choice<Partitioning>` is what YAML says under `partitioning`.
+pub enum Partitioning {}
+
+impl crate::Family for Partitioning {
+    type Strategy = dyn Partitioner;
+    const NAME: &'static str = "partitioning";
+    const ABOUT: &'static str = "Which nodes own a key?";
+    const DEFAULT: &'static str = "vnodes";
+
+    fn entries() -> &'static [crate::Entry<dyn Partitioner>] {
+        ENTRIES
+    }
+}
+
+/// The registry: one row per strategy.
+const ENTRIES: &[crate::Entry<dyn Partitioner>] = &[];

@@ -1,0 +1,180 @@
+//! What a run leaves behind: the plain data between the one who measures and the one who shows.
+//!
+//! `experiment/` fills these and hands them over trial by trial; `report/` writes them as files, reads
+//! them back, and draws. Nothing here is computed twice: a redrawn report is the first one.
+
+use hdrhistogram::Histogram;
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
+
+/// Latencies in microseconds, three significant digits, up to an hour.
+pub type Latencies = Histogram<u64>;
+
+/// An empty histogram of the kind that every file of a run holds.
+pub fn latencies() -> Latencies {
+    Histogram::new_with_bounds(1, 3_600_000_000, 3).expect("constant bounds are valid")
+}
+
+/// How requests are offered.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Mode {
+    /// A fixed number outstanding; the next is sent when one returns.
+    Closed { outstanding: u32 },
+    /// Sent when due, whether or not earlier ones returned: operations per second.
+    Open { rate: f64 },
+}
+
+/// The coordinates of a trial in the experiment's matrix, as they stand in the tables and plots.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Cell {
+    pub workload: String,
+    /// Copies of each key.
+    pub n: u32,
+    pub r: u32,
+    pub w: u32,
+    pub mode: Mode,
+    pub repeat: u32,
+    /// Further coordinates by name, such as a strategy that the matrix varies.
+    pub labels: BTreeMap<String, String>,
+}
+
+/// Counts of one kind of operation in the measured phase; the three outcomes apart.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Outcomes {
+    pub acknowledged: u64,
+    /// Certainly not done.
+    pub failed: u64,
+    /// Perhaps done.
+    pub unknown: u64,
+    /// Acknowledged reads that found nothing.
+    pub not_found: u64,
+    /// Acknowledged reads whose value was not one that this experiment wrote for that key.
+    pub invalid: u64,
+}
+
+/// One kind of operation (`read`, `update`, `insert`, `read_modify_write`, ...) of one trial.
+#[derive(Clone, Debug)]
+pub struct OperationResult {
+    pub kind: String,
+    pub outcomes: Outcomes,
+    /// From the intended start to the answer; of acknowledged operations.
+    pub response: Latencies,
+    /// From the send to the answer; of acknowledged operations.
+    pub service: Latencies,
+    /// The most frequent error messages, with their counts.
+    pub errors: BTreeMap<String, u64>,
+}
+
+/// One second of the measured phase, of all kinds together unless `kind` says otherwise.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Second {
+    /// Whole seconds since the measured phase began.
+    pub second: u32,
+    pub kind: String,
+    pub acknowledged: u64,
+    pub failed: u64,
+    pub unknown: u64,
+    pub response_p50_us: u64,
+    pub response_p99_us: u64,
+    pub response_max_us: u64,
+    pub service_p99_us: u64,
+}
+
+/// CPU and memory of one process over the measured phase.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct ProcessUse {
+    /// `n1` … or `load` for the process that offers the load.
+    pub name: String,
+    pub cpu_user_s: f64,
+    pub cpu_system_s: f64,
+    pub resident_peak_mib: f64,
+}
+
+/// The load's own honesty: how late it was itself.
+#[derive(Clone, Debug)]
+pub struct ScheduleLag {
+    /// From the intended start to the send, of every operation.
+    pub lag: Latencies,
+    /// Intended but never sent, because the run ended first.
+    pub unsent: u64,
+}
+
+/// A fault that was injected during the trial.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct FaultWindow {
+    pub what: String,
+    pub node: String,
+    /// Seconds since the measured phase began.
+    pub from_s: f64,
+    pub to_s: f64,
+}
+
+/// One cell of the matrix, measured once.
+#[derive(Clone, Debug)]
+pub struct Trial {
+    /// `001`, `002` … in the order of execution; names the trial's folder.
+    pub id: String,
+    pub cell: Cell,
+    pub seed: u64,
+    /// Length of the measured phase.
+    pub measured_s: f64,
+    pub operations: Vec<OperationResult>,
+    /// Response times by node that coordinated, all kinds together.
+    pub by_node: BTreeMap<String, Latencies>,
+    pub seconds: Vec<Second>,
+    pub processes: Vec<ProcessUse>,
+    pub schedule: ScheduleLag,
+    /// The offered rate was not reached, or the load fell behind its schedule: latencies of an open loop
+    /// then measure the backlog, not the store.
+    pub saturated: bool,
+    pub faults: Vec<FaultWindow>,
+    /// Selected counters of the nodes' /metrics over the measured phase, summed over nodes.
+    pub counters: BTreeMap<String, f64>,
+    /// Realised share of requests on the top key and the top 1, 10 and 20 % of keys, in that order.
+    pub realised_skew: Option<[f64; 4]>,
+}
+
+/// A latency that a trial is held against, per kind of operation.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Target {
+    /// `read`, `update` … or `write` for every kind that writes.
+    pub kind: String,
+    /// 0 to 100.
+    pub percentile: f64,
+    pub below_ms: f64,
+}
+
+/// What holds for all trials of a run.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct RunInfo {
+    pub experiment: String,
+    pub question: String,
+    /// `processes` for real ones.
+    pub backend: String,
+    pub targets: Vec<Target>,
+    /// True when Ctrl-C or an error ended it before the last trial.
+    pub interrupted: bool,
+    pub provenance: Provenance,
+}
+
+/// Enough to run it again and to doubt it.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Provenance {
+    pub command: String,
+    pub started_utc: String,
+    pub version: String,
+    /// Commit of the build, with `-dirty` where the tree had changes; `unknown` outside a repository.
+    pub commit: String,
+    pub compiler: String,
+    pub profile: String,
+    pub kernel: String,
+    pub cpu: String,
+    pub cores: u32,
+    pub memory_gib: f64,
+    pub file_system: String,
+    pub seed: u64,
+    /// `always`, `interval 100 ms`, `never`: what an acknowledged write means on one node.
+    pub durability: String,
+}
