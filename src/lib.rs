@@ -1,8 +1,10 @@
 //! quorate: a wind tunnel for Dynamo-style key-value stores.
 
+pub mod client;
 pub mod config;
 pub mod engine;
 pub mod level;
 pub mod message;
 pub mod node;
 pub mod report;
+pub mod wire;
