@@ -92,6 +92,20 @@ pub fn read<T: DeserializeOwned>(settings: &Settings) -> Result<T, Invalid> {
         .map_err(|error| Invalid::Malformed(error.to_string()))
 }
 
+/// Refuses a number outside `lowest..=highest`.
+pub(crate) fn within<N: PartialOrd + fmt::Display>(
+    setting: &'static str,
+    number: N,
+    lowest: N,
+    highest: N,
+) -> Result<N, Invalid> {
+    if lowest <= number && number <= highest {
+        return Ok(number);
+    }
+    let (found, allowed) = (number.to_string(), format!("{lowest} to {highest}"));
+    Err(Invalid::OutOfRange { setting, found, allowed })
+}
+
 /// A strategy by name with all its settings; valid from the moment that it exists.
 pub struct Choice<F: Family> {
     entry: &'static Entry<F::Strategy>,

@@ -17,6 +17,9 @@
 //!   the inputs' keys must be newer than all of them.
 //! * Without further flushes a picker comes to rest: the jobs end.
 
+mod leveled;
+
+use crate::{Entry, Family};
 use bytes::Bytes;
 
 /// A sorted table as a picker sees it.
@@ -61,16 +64,16 @@ pub trait Picker: Send + Sync {
 /// The family's marker: `Choice<Compaction>` is what YAML says under `compaction`.
 pub enum Compaction {}
 
-impl crate::Family for Compaction {
+impl Family for Compaction {
     type Strategy = dyn Picker;
     const NAME: &'static str = "compaction";
     const ABOUT: &'static str = "Which sorted tables are merged next?";
     const DEFAULT: &'static str = "leveled";
 
-    fn entries() -> &'static [crate::Entry<dyn Picker>] {
+    fn entries() -> &'static [Entry<dyn Picker>] {
         ENTRIES
     }
 }
 
-/// The registry: one row per strategy.
-const ENTRIES: &[crate::Entry<dyn Picker>] = &[];
+/// One row for each strategy.
+const ENTRIES: &[Entry<dyn Picker>] = &[leveled::ENTRY];

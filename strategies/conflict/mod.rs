@@ -17,10 +17,12 @@
 //! * A concurrent write is never lost unless the strategy says so ([`Resolver::keeps_concurrent`]).
 //! * No decision reads a clock: ties are broken by what is in the versions (traps of last-write-wins).
 
+mod lww;
 mod record;
 
 pub use record::{Content, Malformed, Payload, Record, Sibling, Version};
 
+use crate::{Entry, Family};
 use bytes::Bytes;
 
 /// What a client wants done to a key.
@@ -34,15 +36,27 @@ pub enum Change {
     Increment(i64),
 }
 
+/// A [`Stamp`]'s time is microseconds since 1970, shifted left by this; the bits below count events of
+/// the same microsecond.
+pub const LOGICAL_BITS: u32 = 12;
+
 /// What makes a new version unique and ordered: given by the node, never read from a clock here.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Stamp {
     /// The identity under which this replica issues versions; random, persisted, never reused after
     /// its disk was lost.
     pub actor: u64,
-    /// Hybrid logical time: microseconds since 1970 in the upper bits, see `node`. Strictly
-    /// increasing per actor.
+    /// Hybrid logical time, see [`LOGICAL_BITS`]. Strictly increasing per actor.
     pub time: u64,
+}
+
+impl Stamp {
+    /// Whether a context claims to know of a time that this replica's clock cannot be so far behind of.
+    /// Such a token is damaged or made up; believing it would shadow honest writes until that day.
+    fn disbelieves(&self, time: u64) -> bool {
+        const DAY: u64 = 86_400_000_000 << LOGICAL_BITS;
+        time > self.time.saturating_add(DAY)
+    }
 }
 
 /// One value as a reader sees it.
@@ -104,16 +118,16 @@ pub trait Resolver: Send + Sync {
 /// The family's marker: `Choice<Conflict>` is what YAML says under `conflict`.
 pub enum Conflict {}
 
-impl crate::Family for Conflict {
+impl Family for Conflict {
     type Strategy = dyn Resolver;
     const NAME: &'static str = "conflict";
-    const ABOUT: &'static str = "What survives when replicas disagree?";
+    const ABOUT: &'static str = "What survives when writes meet?";
     const DEFAULT: &'static str = "lww";
 
-    fn entries() -> &'static [crate::Entry<dyn Resolver>] {
+    fn entries() -> &'static [Entry<dyn Resolver>] {
         ENTRIES
     }
 }
 
-/// The registry: one row per strategy.
-const ENTRIES: &[crate::Entry<dyn Resolver>] = &[];
+/// One row for each strategy.
+const ENTRIES: &[Entry<dyn Resolver>] = &[lww::ENTRY];

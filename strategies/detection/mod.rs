@@ -13,6 +13,10 @@
 //! * Hearing makes the peer up at once.
 //! * A fresh detector knows nothing of a former life: forgetting is building a new one.
 
+mod heartbeat;
+
+use crate::{Entry, Family};
+
 /// A node's opinion of a peer.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum Verdict {
@@ -35,16 +39,16 @@ pub trait Detector: Send {
 /// The family's marker: `Choice<Detection>` is what YAML says under `detection`.
 pub enum Detection {}
 
-impl crate::Family for Detection {
+impl Family for Detection {
     type Strategy = dyn Detector;
     const NAME: &'static str = "detection";
     const ABOUT: &'static str = "Is a peer up?";
-    const DEFAULT: &'static str = "phi_accrual";
+    const DEFAULT: &'static str = "heartbeat";
 
-    fn entries() -> &'static [crate::Entry<dyn Detector>] {
+    fn entries() -> &'static [Entry<dyn Detector>] {
         ENTRIES
     }
 }
 
-/// The registry: one row per strategy.
-const ENTRIES: &[crate::Entry<dyn Detector>] = &[];
+/// One row for each strategy.
+const ENTRIES: &[Entry<dyn Detector>] = &[heartbeat::ENTRY];

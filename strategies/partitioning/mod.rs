@@ -17,10 +17,12 @@
 //! * A join moves only what the joiner gains: no range changes hands between two old members.
 
 mod placement;
+mod racks;
+mod vnodes;
 
-pub use placement::{Move, Placement, TokenRange};
+pub use placement::{Move, Placement, Share, TokenRange};
 
-use crate::{Token, Topology};
+use crate::{Entry, Family, Token, Topology};
 
 /// Decides who owns which tokens.
 ///
@@ -38,16 +40,16 @@ pub trait Partitioner: Send + Sync {
 /// The family's marker: `Choice<Partitioning>` is what YAML says under `partitioning`.
 pub enum Partitioning {}
 
-impl crate::Family for Partitioning {
+impl Family for Partitioning {
     type Strategy = dyn Partitioner;
     const NAME: &'static str = "partitioning";
     const ABOUT: &'static str = "Which nodes own a key?";
     const DEFAULT: &'static str = "vnodes";
 
-    fn entries() -> &'static [crate::Entry<dyn Partitioner>] {
+    fn entries() -> &'static [Entry<dyn Partitioner>] {
         ENTRIES
     }
 }
 
-/// The registry: one row per strategy.
-const ENTRIES: &[crate::Entry<dyn Partitioner>] = &[];
+/// One row for each strategy.
+const ENTRIES: &[Entry<dyn Partitioner>] = &[vnodes::ENTRY];
