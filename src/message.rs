@@ -137,8 +137,13 @@ pub enum Reply {
 pub enum Failure {
     #[error("too few live replicas: {needed} needed, {alive} alive")]
     TooFewReplicas { needed: u32, alive: u32 },
-    #[error("timed out: {acks} of {needed} replicas answered")]
+    /// `needed` 0: the coordinator itself did not reply, and the client gave up.
+    #[error("timed out: {}", answered(*acks, *needed))]
     TimedOut { acks: u32, needed: u32, write: bool },
+    /// The client has no connection to a coordinator, or lost it before the reply came. `maybe_done`:
+    /// this was a write that had already been handed to the socket.
+    #[error("the connection to the coordinator is down")]
+    Disconnected { maybe_done: bool },
     #[error("too many replicas refused: {acks} of {needed} answered; {reason}")]
     Refused { acks: u32, needed: u32, reason: String, write: bool },
     #[error("overloaded: {what}; retry later")]
@@ -147,6 +152,13 @@ pub enum Failure {
     Invalid(String),
     #[error("not a valid change for this key: {0}")]
     WrongChange(String),
+}
+
+fn answered(acks: u32, needed: u32) -> String {
+    match needed {
+        0 => "the coordinator did not reply".to_string(),
+        _ => format!("{acks} of {needed} replicas answered"),
+    }
 }
 
 /// What a failure says about the store's state.
@@ -163,9 +175,9 @@ impl Failure {
     /// still surface.
     pub fn outcome(&self) -> Outcome {
         match self {
-            Failure::TimedOut { write: true, .. } | Failure::Refused { write: true, .. } => {
-                Outcome::Unknown
-            }
+            Failure::TimedOut { write: true, .. }
+            | Failure::Disconnected { maybe_done: true }
+            | Failure::Refused { write: true, .. } => Outcome::Unknown,
             _ => Outcome::NotDone,
         }
     }

@@ -139,6 +139,8 @@ pub mod failure {
         Overloaded = 4,
         Invalid = 5,
         WrongChange = 6,
+        /// The client says this of its own connection; nodes do not send it.
+        Disconnected = 7,
     }
     impl Kind {
         /// String value of the enum field names used in the ProtoBuf definition.
@@ -154,6 +156,7 @@ pub mod failure {
                 Self::Overloaded => "OVERLOADED",
                 Self::Invalid => "INVALID",
                 Self::WrongChange => "WRONG_CHANGE",
+                Self::Disconnected => "DISCONNECTED",
             }
         }
         /// Creates an enum from field names used in the ProtoBuf definition.
@@ -166,6 +169,7 @@ pub mod failure {
                 "OVERLOADED" => Some(Self::Overloaded),
                 "INVALID" => Some(Self::Invalid),
                 "WRONG_CHANGE" => Some(Self::WrongChange),
+                "DISCONNECTED" => Some(Self::Disconnected),
                 _ => None,
             }
         }
