@@ -15,6 +15,8 @@ pub fn latencies() -> Latencies {
     Histogram::new_with_bounds(1, 3_600_000_000, 3).expect("constant bounds are valid")
 }
 
+// Histograms are skipped by serde: they live in the interval logs beside `trial.json`.
+
 /// How requests are offered.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -54,13 +56,16 @@ pub struct Outcomes {
 }
 
 /// One kind of operation (`read`, `update`, `insert`, `read_modify_write`, ...) of one trial.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct OperationResult {
     pub kind: String,
     pub outcomes: Outcomes,
     /// From the intended start to the answer; of acknowledged operations.
+    #[serde(skip, default = "latencies")]
     pub response: Latencies,
     /// From the send to the answer; of acknowledged operations.
+    #[serde(skip, default = "latencies")]
     pub service: Latencies,
     /// The most frequent error messages, with their counts.
     pub errors: BTreeMap<String, u64>,
@@ -92,9 +97,11 @@ pub struct ProcessUse {
 }
 
 /// The load's own honesty: how late it was itself.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct ScheduleLag {
     /// From the intended start to the send, of every operation.
+    #[serde(skip, default = "latencies")]
     pub lag: Latencies,
     /// Intended but never sent, because the run ended first.
     pub unsent: u64,
@@ -111,7 +118,8 @@ pub struct FaultWindow {
 }
 
 /// One cell of the matrix, measured once.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct Trial {
     /// `001`, `002` … in the order of execution; names the trial's folder.
     pub id: String,
@@ -121,6 +129,7 @@ pub struct Trial {
     pub measured_s: f64,
     pub operations: Vec<OperationResult>,
     /// Response times by node that coordinated, all kinds together.
+    #[serde(skip)]
     pub by_node: BTreeMap<String, Latencies>,
     pub seconds: Vec<Second>,
     pub processes: Vec<ProcessUse>,
