@@ -18,6 +18,7 @@
 //! * Without further flushes a picker comes to rest: the jobs end.
 
 mod leveled;
+mod size_tiered;
 
 use crate::{Entry, Family};
 use bytes::Bytes;
@@ -76,4 +77,8 @@ impl Family for Compaction {
 }
 
 /// One row for each strategy.
-const ENTRIES: &[Entry<dyn Picker>] = &[leveled::ENTRY];
+#[rustfmt::skip]
+const ENTRIES: &[Entry<dyn Picker>] = &[
+    leveled::ENTRY,
+    size_tiered::ENTRY,
+];

@@ -17,8 +17,10 @@
 //! * A concurrent write is never lost unless the strategy says so ([`Resolver::keeps_concurrent`]).
 //! * No decision reads a clock: ties are broken by what is in the versions (traps of last-write-wins).
 
+mod crdt;
 mod lww;
 mod record;
+mod vector_clock;
 
 pub use record::{Content, Malformed, Payload, Record, Sibling, Version};
 
@@ -130,4 +132,9 @@ impl Family for Conflict {
 }
 
 /// One row for each strategy.
-const ENTRIES: &[Entry<dyn Resolver>] = &[lww::ENTRY];
+#[rustfmt::skip]
+const ENTRIES: &[Entry<dyn Resolver>] = &[
+    lww::ENTRY,
+    vector_clock::ENTRY,
+    crdt::ENTRY,
+];

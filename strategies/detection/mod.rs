@@ -14,6 +14,7 @@
 //! * A fresh detector knows nothing of a former life: forgetting is building a new one.
 
 mod heartbeat;
+mod phi_accrual;
 
 use crate::{Entry, Family};
 
@@ -51,4 +52,8 @@ impl Family for Detection {
 }
 
 /// One row for each strategy.
-const ENTRIES: &[Entry<dyn Detector>] = &[heartbeat::ENTRY];
+#[rustfmt::skip]
+const ENTRIES: &[Entry<dyn Detector>] = &[
+    heartbeat::ENTRY,
+    phi_accrual::ENTRY,
+];

@@ -16,6 +16,7 @@
 //! * The same topology gives the same placement, in any process and any order of members.
 //! * A join moves only what the joiner gains: no range changes hands between two old members.
 
+mod hash_slots;
 mod placement;
 mod racks;
 mod vnodes;
@@ -52,4 +53,8 @@ impl Family for Partitioning {
 }
 
 /// One row for each strategy.
-const ENTRIES: &[Entry<dyn Partitioner>] = &[vnodes::ENTRY];
+#[rustfmt::skip]
+const ENTRIES: &[Entry<dyn Partitioner>] = &[
+    vnodes::ENTRY,
+    hash_slots::ENTRY,
+];

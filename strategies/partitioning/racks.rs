@@ -20,6 +20,17 @@ impl Racks {
         Racks { rack_of, count: names.len() }
     }
 
+    /// Whether `member` stands in a rack of its own beside `owners`, two of whom share one.
+    pub(super) fn adds_rack(&self, member: usize, owners: impl Iterator<Item = usize>) -> bool {
+        let mut met = Vec::new();
+        let mut shared = false;
+        for owner in owners {
+            shared |= met.contains(&self.rack_of[owner]);
+            met.push(self.rack_of[owner]);
+        }
+        shared && !met.contains(&self.rack_of[member])
+    }
+
     /// The first `width` distinct members of `candidates` under this order: first the foremost member of
     /// every rack, then all others, both as they come.
     ///
