@@ -45,7 +45,7 @@ pub enum Message {
     Read { id: RequestId, key: Bytes, budget_ms: u32 },
     /// Answer to Read; None: nothing held, not even a tombstone.
     Found { id: RequestId, record: Option<Record> },
-    /// An Apply, Merge or Read was certainly not done here.
+    /// An Apply, Merge or Read was not done here: certainly, unless the reason is storage.
     Refused { id: RequestId, reason: Refused },
     /// I live. Direct, to every peer, each heartbeat interval; what detectors hear.
     Heartbeat { incarnation: u64 },
@@ -137,15 +137,17 @@ pub enum Reply {
 pub enum Failure {
     #[error("too few live replicas: {needed} needed, {alive} alive")]
     TooFewReplicas { needed: u32, alive: u32 },
-    /// `needed` 0: the coordinator itself did not reply, and the client gave up.
+    /// `maybe_done`: a write that may have reached a replica, and may surface later. `needed` 0: the
+    /// coordinator itself did not reply, and the client gave up.
     #[error("timed out: {}", answered(*acks, *needed))]
-    TimedOut { acks: u32, needed: u32, write: bool },
+    TimedOut { acks: u32, needed: u32, maybe_done: bool },
     /// The client has no connection to a coordinator, or lost it before the reply came. `maybe_done`:
     /// this was a write that had already been handed to the socket.
     #[error("the connection to the coordinator is down")]
     Disconnected { maybe_done: bool },
+    /// `maybe_done`: false also where the replica that stamps refused before it stored anything.
     #[error("too many replicas refused: {acks} of {needed} answered; {reason}")]
-    Refused { acks: u32, needed: u32, reason: String, write: bool },
+    Refused { acks: u32, needed: u32, reason: String, maybe_done: bool },
     #[error("overloaded: {what}; retry later")]
     Overloaded { what: String },
     #[error("invalid request: {0}")]
@@ -175,9 +177,9 @@ impl Failure {
     /// still surface.
     pub fn outcome(&self) -> Outcome {
         match self {
-            Failure::TimedOut { write: true, .. }
+            Failure::TimedOut { maybe_done: true, .. }
             | Failure::Disconnected { maybe_done: true }
-            | Failure::Refused { write: true, .. } => Outcome::Unknown,
+            | Failure::Refused { maybe_done: true, .. } => Outcome::Unknown,
             _ => Outcome::NotDone,
         }
     }

@@ -114,8 +114,9 @@ pub struct Failure {
     pub needed: u32,
     #[prost(string, tag = "4")]
     pub reason: ::prost::alloc::string::String,
+    /// A write that may have reached a replica, and may surface later.
     #[prost(bool, tag = "5")]
-    pub write: bool,
+    pub maybe_done: bool,
 }
 /// Nested message and enum types in `Failure`.
 pub mod failure {
