@@ -127,6 +127,9 @@ pub struct Timing {
     pub hedge_ms: u32,
     /// Between two heartbeats to every peer. Detectors measure in multiples of it.
     pub heartbeat_interval_ms: u32,
+    /// When this node's own heartbeat is late by more intervals than this, it has slept itself and
+    /// judges nobody in that round.
+    pub pause_guard_intervals: u32,
     /// Between two rounds of gossip with one peer.
     pub gossip_interval_ms: u32,
     /// A peer's clock may be ahead of ours by this much before we refuse to follow it.
@@ -140,6 +143,7 @@ impl Default for Timing {
             write_timeout_ms: 2_000,
             hedge_ms: 50,
             heartbeat_interval_ms: 1_000,
+            pause_guard_intervals: 5,
             gossip_interval_ms: 1_000,
             max_clock_drift_ms: 10_000,
         }

@@ -1,5 +1,11 @@
 //! The protocol, as a pure state machine: `step(now, input) -> effects`.
 
+mod settings;
+mod status;
+
+pub use settings::{Address, BadSettings, Boot, IN_FLIGHT_MAX, REPLICAS_MAX, Settings};
+pub use status::{Counters, Histogram, InFlight, MemberStatus, Outcomes, Standing, Status};
+
 use crate::message::{Header, Message, Reply, Request};
 use bytes::Bytes;
 use quorate_strategies::NodeId;
@@ -31,7 +37,7 @@ pub enum Input {
         header: Header,
         messages: Vec<Message>,
     },
-    /// The connection to a peer broke or its queue is full: what was sent to it may be lost.
+    /// A timer that was set is due; late is allowed, early is not.
     Timer(Timer),
     /// Completion of [`Effect::Load`].
     Loaded {
@@ -90,7 +96,28 @@ pub enum Timer {
 
 #[derive(Clone, Debug, PartialEq)]
 pub enum Event {
-    PeerUp { peer: NodeId },
-    PeerSuspect { peer: NodeId, score: f64 },
-    PeerDown { peer: NodeId },
+    PeerUp {
+        peer: NodeId,
+    },
+    PeerSuspect {
+        peer: NodeId,
+        score: f64,
+    },
+    PeerDown {
+        peer: NodeId,
+    },
+    /// The peer's clock is ahead of this node's by more than `max_clock_drift_ms`; its batches are
+    /// dropped until that is mended.
+    ClockDrift {
+        peer: NodeId,
+        ahead_ms: u64,
+    },
+    /// This node itself slept for so long that it judges nobody in this round.
+    Paused {
+        late_ms: u64,
+    },
+    /// Someone tells of a later life of this node: its disk was restored, or its id is used twice.
+    Impersonated {
+        incarnation: u64,
+    },
 }
