@@ -1,14 +1,85 @@
 //! The protocol, as a pure state machine: `step(now, input) -> effects`.
+//!
+//! Nothing here opens a socket, reads a clock, starts a thread or touches a disk. Time comes with every
+//! input, storage is an effect with a ticket, randomness is a seed. So one and the same code runs in a
+//! process, in a simulator that replays a schedule, and in a bench that has nothing else to do.
+//!
+//! ```text
+//!              Input                        Node                          Effect
+//!   Client ─────────────► coordinator/  finds owners, counts answers ──► Reply
+//!                             │    ▲
+//!                       local queue or Send / Peer                   ──► Send
+//!                             ▼    │
+//!   Loaded, Saved ──────► replica/      stamps, merges, stores       ──► Load, Save
+//!   Timer, Peer ────────► membership/   heartbeats, verdicts, gossip ──► Send, Timer, Event
+//! ```
+//!
+//! A coordinator reaches its own replica by the same messages as a remote one. They go through a local
+//! queue that is emptied before the step ends, so there is one path to get right, not two.
+//!
+//! # Reading order
+//!
+//! `message.rs` first: it is the protocol's table of contents. Then `coordinator/write.rs`,
+//! `replica/mod.rs`, `coordinator/read.rs`, `membership/mod.rs`. The rest are their tools: `routing`
+//! (who owns a key), `clock` (the hybrid clock of stamps), `table` and `wheel` (what is pending, and
+//! until when), `turn` (what one step may see).
+//!
+//! # Invariants
+//!
+//! * Equal settings, boot and inputs give equal effects, in the same order.
+//! * Every client request gets exactly one reply, by its deadline or shortly after.
+//! * One write is one version: exactly one replica stamps it, everybody else merges.
+//! * Acknowledged means durable on W distinct machines, as the engine's `sync` defines durable.
+//! * All tables are bounded; a full one answers "overloaded".
+//!
+//! # Caveats
+//!
+//! * No hints. A replica that was down or silent during a write learns of it by read repair alone.
+//!   Hints hang where `coordinator/write.rs` forgets the replicas that never acknowledged.
+//! * No anti-entropy. Keys that nobody reads stay apart. An exchange between owners of a range would
+//!   send the same `Merge` messages that read repair sends.
+//! * No change of topology. The epoch is in every message and replicas refuse an older one, but it never
+//!   grows. A second placement beside the present one, in `routing.rs`, and quorums counted in both,
+//!   would be the beginning. A header carries the epoch of its batch, so a node must let its queues
+//!   run dry before it takes a new one.
+//! * Tombstones and expired values are kept for ever: collecting them safely needs every owner's word.
+//! * Strict quorums only: no fallback replica takes a write for an owner that is down.
+//! * A stamping replica that refuses is not replaced by another one, although it would be safe for
+//!   refusals that are certain; the client retries.
+//! * A peer's address is taken from the settings. Gossip tells a newer one, which only `status` shows.
+//! * The hybrid clock is not persisted: after a restart with a wall clock that went back, stamps may be
+//!   lower than earlier ones until a peer was heard. A new actor at each start keeps them distinct.
+//! * A node whose clock runs ahead beyond the bound is ignored by its peers, but still answers with what
+//!   a level of one can get from its own disk.
 
+mod clock;
+mod coordinator;
+mod membership;
+mod replica;
+mod routing;
 mod settings;
 mod status;
+mod table;
+#[cfg(test)]
+mod tests;
+mod turn;
+mod wheel;
 
 pub use settings::{Address, BadSettings, Boot, IN_FLIGHT_MAX, REPLICAS_MAX, Settings};
 pub use status::{Counters, Histogram, InFlight, MemberStatus, Outcomes, Standing, Status};
 
 use crate::message::{Header, Message, Reply, Request};
 use bytes::Bytes;
+use clock::{Clock, Drift};
+use coordinator::Coordinator;
+use membership::{Membership, Scene};
 use quorate_strategies::NodeId;
+use quorate_strategies::conflict::Resolver;
+use replica::Replica;
+use routing::Routing;
+use std::collections::VecDeque;
+use turn::Turn;
+use xxhash_rust::xxh3::xxh3_64_with_seed;
 
 /// Both clocks of a node, given with every step.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -84,7 +155,7 @@ pub enum Effect {
     Event(Event),
 }
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Timer {
     /// Look for requests whose hedge or deadline is due.
     Sweep,
@@ -120,4 +191,227 @@ pub enum Event {
     Impersonated {
         incarnation: u64,
     },
+}
+
+/// One node's whole protocol state. Driven by one caller, one input at a time.
+pub struct Node {
+    settings: Settings,
+    boot: Boot,
+    resolver: Box<dyn Resolver>,
+    routing: Routing,
+    clock: Clock,
+    membership: Membership,
+    coordinator: Coordinator,
+    replica: Replica,
+    counters: Counters,
+    /// Messages of this node to itself; empty between steps.
+    local: VecDeque<Message>,
+    newest_epoch: u64,
+    /// When the pending Sweep timer fires, if one is set.
+    sweep_at_us: Option<u64>,
+}
+
+impl Node {
+    /// Checks the settings and appends the first effects: heartbeats to all peers, and the timers.
+    pub fn new(
+        settings: Settings,
+        boot: Boot,
+        now: Now,
+        out: &mut Vec<Effect>,
+    ) -> Result<Node, BadSettings> {
+        settings.check()?;
+        let life = [settings.id.0, boot.incarnation, boot.actor].map(u64::to_le_bytes).concat();
+        let sequence = xxh3_64_with_seed(&life, settings.seed);
+        let members = settings.topology.members.len();
+        let mut node = Node {
+            resolver: settings.conflict.build(),
+            routing: Routing::new(&settings),
+            clock: Clock::new(settings.timing.max_clock_drift_ms),
+            membership: Membership::new(&settings, boot, now),
+            coordinator: Coordinator::new(now.mono_us, sequence),
+            replica: Replica::new(sequence, members, settings.limits.in_flight),
+            counters: Counters::default(),
+            local: VecDeque::new(),
+            newest_epoch: settings.topology.epoch,
+            sweep_at_us: None,
+            settings,
+            boot,
+        };
+        let (membership, mut scene) = node.scene(now, out);
+        membership.start(&mut scene);
+        Ok(node)
+    }
+
+    /// Takes one input and appends what is to be done, in order.
+    pub fn step(&mut self, now: Now, input: Input, out: &mut Vec<Effect>) {
+        match input {
+            Input::Client { tag, request } => {
+                let (coordinator, _, mut turn) = self.turn(now, out);
+                coordinator.client(&mut turn, tag, request);
+            }
+            Input::Peer { header, messages } => self.peer(now, header, messages, out),
+            Input::Timer(timer) => self.timer(now, timer, out),
+            Input::Loaded { ticket, result } => {
+                let (_, replica, mut turn) = self.turn(now, out);
+                replica.loaded(&mut turn, ticket, result);
+            }
+            Input::Saved { ticket, result } => {
+                let (_, replica, mut turn) = self.turn(now, out);
+                replica.saved(&mut turn, ticket, result);
+            }
+        }
+        while let Some(message) = self.local.pop_front() {
+            self.message(now, self.settings.id, self.routing.epoch(), message, out);
+        }
+        self.arm_sweep(now, out);
+    }
+
+    /// What goes in front of a batch to `to`. Taken when the batch is sent, not when it is filled.
+    pub fn header(&self, to: NodeId, now: Now) -> Header {
+        let (from, epoch) = (self.settings.id, self.routing.epoch());
+        Header { from, to, epoch, clock: self.clock.peek(now.wall_us) }
+    }
+
+    /// Whether a majority of every range's owners is alive, as far as this node has heard.
+    pub fn is_ready(&self) -> bool {
+        self.routing.has_quorum(|id| self.membership.standing(id).is_alive())
+    }
+
+    /// A picture of this moment. It walks all ranges: for probes and people, not for every request.
+    pub fn status(&self) -> Status {
+        let coordinator = self.coordinator.in_flight();
+        let replica = self.replica.in_flight();
+        Status {
+            id: self.settings.id,
+            incarnation: self.membership.incarnation(),
+            epoch: self.routing.epoch(),
+            newest_epoch: self.newest_epoch,
+            ready: self.is_ready(),
+            replicas: self.settings.replication.n,
+            members: self.membership.status(&self.routing.shares()),
+            in_flight: InFlight {
+                loads: replica.loads,
+                saves: replica.saves,
+                queued: replica.queued,
+                ..coordinator
+            },
+            counters: self.counters.clone(),
+        }
+    }
+
+    pub fn counters(&self) -> &Counters {
+        &self.counters
+    }
+
+    /// Splits the node into who acts and what they may see.
+    fn turn<'a>(
+        &'a mut self,
+        now: Now,
+        out: &'a mut Vec<Effect>,
+    ) -> (&'a mut Coordinator, &'a mut Replica, Turn<'a>) {
+        let turn = Turn {
+            now,
+            settings: &self.settings,
+            routing: &self.routing,
+            resolver: self.resolver.as_ref(),
+            membership: &self.membership,
+            clock: &mut self.clock,
+            counters: &mut self.counters,
+            actor: self.boot.actor,
+            local: &mut self.local,
+            out,
+        };
+        (&mut self.coordinator, &mut self.replica, turn)
+    }
+
+    fn scene<'a>(
+        &'a mut self,
+        now: Now,
+        out: &'a mut Vec<Effect>,
+    ) -> (&'a mut Membership, Scene<'a>) {
+        (&mut self.membership, Scene { now, counters: &mut self.counters, out })
+    }
+
+    /// A batch of a peer. One whose sender's clock is too far ahead is dropped whole, heartbeats and
+    /// all: so that node is down in our eyes until its clock is mended, and no version of it spreads.
+    fn peer(&mut self, now: Now, header: Header, messages: Vec<Message>, out: &mut Vec<Effect>) {
+        if header.to != self.settings.id || header.from == self.settings.id {
+            self.counters.misdirected += 1;
+            return;
+        }
+        if let Err(Drift { ahead_ms }) = self.clock.observe(header.clock, now.wall_us) {
+            self.counters.clock_drift_dropped += 1;
+            out.push(Effect::Event(Event::ClockDrift { peer: header.from, ahead_ms }));
+            return;
+        }
+        self.newest_epoch = self.newest_epoch.max(header.epoch);
+        for message in messages {
+            self.message(now, header.from, header.epoch, message, out);
+        }
+    }
+
+    /// One message, of a peer or of this node itself.
+    fn message(
+        &mut self,
+        now: Now,
+        from: NodeId,
+        epoch: u64,
+        message: Message,
+        out: &mut Vec<Effect>,
+    ) {
+        match message {
+            Message::Apply { .. } | Message::Merge { .. } | Message::Read { .. } => {
+                let (_, replica, mut turn) = self.turn(now, out);
+                replica.request(&mut turn, from, epoch, message);
+            }
+            Message::Applied { id, .. }
+            | Message::Stored { id }
+            | Message::Found { id, .. }
+            | Message::Refused { id, .. } => {
+                let (coordinator, _, mut turn) = self.turn(now, out);
+                coordinator.answer(&mut turn, id, from, message);
+            }
+            Message::Heartbeat { incarnation } => {
+                let (membership, mut scene) = self.scene(now, out);
+                membership.heard(&mut scene, from, incarnation);
+            }
+            Message::Gossip { digests } => {
+                let (membership, mut scene) = self.scene(now, out);
+                membership.compare(&mut scene, from, &digests);
+            }
+            Message::GossipReply { members, wanted } => {
+                let (membership, mut scene) = self.scene(now, out);
+                membership.absorb(&mut scene, from, members, &wanted);
+            }
+        }
+    }
+
+    fn timer(&mut self, now: Now, timer: Timer, out: &mut Vec<Effect>) {
+        match timer {
+            Timer::Sweep => {
+                self.sweep_at_us = None;
+                let (coordinator, _, mut turn) = self.turn(now, out);
+                coordinator.sweep(&mut turn);
+            }
+            Timer::Heartbeat => {
+                let (membership, mut scene) = self.scene(now, out);
+                membership.heartbeat_due(&mut scene);
+            }
+            Timer::Gossip => {
+                let (membership, mut scene) = self.scene(now, out);
+                membership.gossip_due(&mut scene);
+            }
+        }
+    }
+
+    /// One timer for all deadlines, and none while nothing is pending.
+    fn arm_sweep(&mut self, now: Now, out: &mut Vec<Effect>) {
+        if self.sweep_at_us.is_some() {
+            return;
+        }
+        self.sweep_at_us = self.coordinator.next_sweep_us(now.mono_us);
+        if let Some(at_us) = self.sweep_at_us {
+            out.push(Effect::Timer { at_us, timer: Timer::Sweep });
+        }
+    }
 }

@@ -29,7 +29,7 @@ pub struct Status {
     pub epoch: u64,
     /// The newest epoch that any message named; above `epoch`, this node's topology is out of date.
     pub newest_epoch: u64,
-    /// Enough owners of every range are alive for a quorum.
+    /// A majority of every range's owners is alive.
     pub ready: bool,
     /// Copies of each key.
     pub replicas: usize,
@@ -104,8 +104,11 @@ pub struct Counters {
     pub refused_overloaded: u64,
     pub refused_expired: u64,
     pub refused_storage: u64,
-    /// Merges that changed nothing, so that nothing was saved.
-    pub merges_unchanged: u64,
+    pub refused_resolver: u64,
+    /// Changes that changed nothing, so that nothing was saved.
+    pub unchanged: u64,
+    /// Batches that were meant for another node: a wrong address somewhere.
+    pub misdirected: u64,
     /// Batches dropped because their sender's clock was too far ahead.
     pub clock_drift_dropped: u64,
     /// Heartbeats and states of an earlier life of a peer, or of an impossible one.

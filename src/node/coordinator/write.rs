@@ -1,0 +1,209 @@
+//! A write: one replica stamps it, all others merge the stamped record, W durable copies make the reply.
+//!
+//! ```text
+//!   coordinator          stamping replica          other replicas
+//!        │ ──────Apply──────► │ load, resolve, save         │
+//!        │ ◄────Applied────── │ (not yet durable)           │
+//!        │ ───────────────────────────Merge───────────────► │ load, merge, save
+//!        │ ◄────Stored─────── │                             │
+//!        │ ◄──────────────────────────Stored─────────────── │      W of them: Written
+//! ```
+//!
+//! Exactly one replica stamps: a second Apply of one request would be a second version of one write. So
+//! a stamping replica that falls silent is not replaced; the outcome of the write is unknown.
+
+use super::{Asked, Kind, conclude, describe, replicas_needed, require_alive};
+use crate::message::{Failure, Message, Refused, Reply, RequestId};
+use crate::node::routing::{Owners, Set};
+use crate::node::turn::Turn;
+use crate::node::{ClientTag, Standing};
+use bytes::Bytes;
+use quorate_strategies::NodeId;
+use quorate_strategies::conflict::{Change, Record};
+
+pub(super) struct Write {
+    tag: ClientTag,
+    kind: Kind,
+    key: Bytes,
+    owners: Owners,
+    /// Position of the owner that stamps.
+    stamper: usize,
+    needed: usize,
+    deadline_us: u64,
+    /// What the stamping replica made of the change; None until it has answered.
+    record: Option<Record>,
+    /// Owners that were asked to hold the record, those where it is durable, and those that refused.
+    sent: Set,
+    stored: Set,
+    refused: Set,
+    state: State,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum State {
+    Waiting,
+    /// Answered at this time; acknowledgements that still come are the replication lag.
+    Written {
+        at_us: u64,
+    },
+    Failed,
+}
+
+impl Write {
+    pub fn new(turn: &Turn, asked: Asked) -> Result<Write, Failure> {
+        let owners = turn.owners(&asked.key);
+        let level = asked.level.unwrap_or(turn.settings.replication.w);
+        let needed = replicas_needed(level, owners.len())?;
+        let alive = turn.membership.alive(&owners);
+        require_alive(needed, alive.len())?;
+        let stamper = turn.membership.first_choice(&owners, alive);
+        let stamper = stamper.expect("a level needs at least one live owner, checked above");
+        let timeout_ms = asked.timeout_ms.unwrap_or(turn.settings.timing.write_timeout_ms);
+        Ok(Write {
+            tag: asked.tag,
+            kind: asked.kind,
+            key: asked.key,
+            owners,
+            stamper,
+            needed,
+            deadline_us: turn.now.mono_us + u64::from(timeout_ms) * 1_000,
+            record: None,
+            sent: Set::one(stamper),
+            stored: Set::default(),
+            refused: Set::default(),
+            state: State::Waiting,
+        })
+    }
+
+    /// Asks the stamping replica. Returns when to look at the request again.
+    pub fn begin(
+        &mut self,
+        turn: &mut Turn,
+        id: RequestId,
+        change: Change,
+        context: Option<Bytes>,
+    ) -> u64 {
+        let (key, budget_ms) = (self.key.clone(), turn.budget_ms(self.deadline_us));
+        let message = Message::Apply { id, key, change, context, budget_ms };
+        turn.send(self.owners.at(self.stamper), message);
+        self.deadline_us
+    }
+
+    pub fn is_waiting(&self) -> bool {
+        self.state == State::Waiting
+    }
+
+    pub fn is_finished(&self) -> bool {
+        match self.state {
+            State::Waiting => false,
+            State::Written { .. } => self.silent().is_empty(),
+            State::Failed => true,
+        }
+    }
+
+    fn silent(&self) -> Set {
+        self.sent.minus(self.stored.union(self.refused))
+    }
+
+    /// The record is made: send it on while the stamping replica's disk works.
+    pub fn applied(&mut self, turn: &mut Turn, id: RequestId, from: NodeId, record: Record) {
+        if self.record.is_some() || self.owners.position(from) != Some(self.stamper) {
+            return;
+        }
+        let budget_ms = turn.budget_ms(self.deadline_us);
+        for position in 0..self.owners.len() {
+            let owner = self.owners.at(position);
+            if position == self.stamper || turn.membership.standing(owner) == Standing::Down {
+                continue;
+            }
+            self.sent.insert(position);
+            let (key, record) = (self.key.clone(), record.clone());
+            turn.send(owner, Message::Merge { id, key, record, budget_ms });
+        }
+        self.record = Some(record);
+        self.settle(turn);
+    }
+
+    pub fn stored(&mut self, turn: &mut Turn, from: NodeId) {
+        let Some(position) = self.owners.position(from) else { return };
+        if !self.stored.insert(position) {
+            return;
+        }
+        if let State::Written { at_us } = self.state {
+            turn.counters.lag.record(turn.now.mono_us - at_us);
+        }
+        self.settle(turn);
+    }
+
+    /// Replies once the record is durable on W machines. The token comes with the record, which the
+    /// network may have lost: then even W acknowledgements are no answer.
+    fn settle(&mut self, turn: &mut Turn) {
+        let Some(record) = &self.record else { return };
+        if self.state != State::Waiting || self.stored.len() < self.needed {
+            return;
+        }
+        self.state = State::Written { at_us: turn.now.mono_us };
+        let context = turn.resolver.answer(record, turn.wall_ms()).context;
+        conclude(turn, self.tag, self.kind, Reply::Written { context });
+    }
+
+    pub fn refused(&mut self, turn: &mut Turn, from: NodeId, reason: Refused) {
+        let Some(position) = self.owners.position(from) else { return };
+        self.refused.insert(position);
+        if self.state != State::Waiting {
+            return;
+        }
+        if self.record.is_none() && position == self.stamper {
+            let failure = self.unapplied(from, reason);
+            return self.fail(turn, failure);
+        }
+        if self.sent.minus(self.refused).union(self.stored).len() < self.needed {
+            let failure = self.too_many_refused(describe(from, &reason), true);
+            self.fail(turn, failure);
+        }
+    }
+
+    /// The stamping replica refused before it had made a record, so nobody holds anything. Only a
+    /// failing disk leaves a doubt: the record may have got there before the error.
+    fn unapplied(&self, from: NodeId, reason: Refused) -> Failure {
+        match reason {
+            Refused::Resolver(why) => Failure::WrongChange(why),
+            Refused::Overloaded => Failure::Overloaded { what: describe(from, &reason) },
+            Refused::Expired => {
+                Failure::TimedOut { acks: 0, needed: self.needed as u32, maybe_done: false }
+            }
+            Refused::Storage(_) => self.too_many_refused(describe(from, &reason), true),
+            Refused::StaleEpoch { .. } | Refused::NotOwner => {
+                self.too_many_refused(describe(from, &reason), false)
+            }
+        }
+    }
+
+    fn too_many_refused(&self, reason: String, maybe_done: bool) -> Failure {
+        let (acks, needed) = (self.stored.len() as u32, self.needed as u32);
+        Failure::Refused { acks, needed, reason, maybe_done }
+    }
+
+    fn fail(&mut self, turn: &mut Turn, failure: Failure) {
+        self.state = State::Failed;
+        conclude(turn, self.tag, self.kind, Reply::Failed(failure));
+    }
+
+    pub fn sweep(&mut self, turn: &mut Turn) -> Option<u64> {
+        if turn.now.mono_us < self.deadline_us {
+            return Some(self.deadline_us);
+        }
+        if self.state == State::Waiting {
+            let (acks, needed) = (self.stored.len() as u32, self.needed as u32);
+            self.fail(turn, Failure::TimedOut { acks, needed, maybe_done: true });
+        } else {
+            self.forget(turn);
+        }
+        None
+    }
+
+    /// Counts the replicas that stay behind.
+    pub fn forget(&self, turn: &mut Turn) {
+        turn.counters.never_acknowledged += self.silent().len() as u64;
+    }
+}

@@ -1,0 +1,208 @@
+//! Membership: who belongs to the cluster, where they are reached, and whom this node believes alive.
+//!
+//! ```text
+//!   what a member says of itself        spread by gossip        (incarnation, version), addresses, epoch
+//!   whether a member is alive           never spread            each node's own opinion, from heartbeats
+//! ```
+//!
+//! The two never mix. A state travels through third parties and stays true; an opinion that travels
+//! turns one node's bad link into everybody's.
+//!
+//! # Invariants
+//!
+//! * Only a member raises its own (incarnation, version); everybody else keeps the highest that they saw.
+//! * A peer is up only after this process heard that incarnation of it directly.
+//! * An incarnation more than a year ahead of the wall clock is a corrupt one and is ignored: believed
+//!   once, it could never be overtaken.
+//!
+//! Only heartbeats count as hearing. Other messages come in bursts and only from peers that have work
+//! for us; a detector that learns intervals would learn the workload.
+
+mod gossip;
+mod liveness;
+
+use super::routing::{Owners, Set};
+use super::{Boot, Counters, Effect, Event, MemberStatus, Now, Settings, Standing, Timer};
+use crate::message::{MemberState, Message};
+use liveness::{Heard, Liveness};
+use quorate_strategies::{Choice, Detection, NodeId};
+use rand::SeedableRng;
+use rand_xoshiro::Xoshiro256PlusPlus;
+use std::collections::BTreeMap;
+
+const YEAR_S: u64 = 365 * 24 * 3_600;
+
+pub(super) struct Membership {
+    id: NodeId,
+    incarnation: u64,
+    /// Ascending by id, this node included.
+    members: Vec<Member>,
+    detection: Choice<Detection>,
+    heartbeat_interval_us: u64,
+    gossip_interval_us: u64,
+    /// A heartbeat of our own that is later than this tells that we slept.
+    pause_guard_us: u64,
+    heartbeat_due_us: u64,
+    random: Xoshiro256PlusPlus,
+}
+
+struct Member {
+    state: MemberState,
+    liveness: Liveness,
+}
+
+/// What a step hands to membership.
+pub(super) struct Scene<'a> {
+    pub now: Now,
+    pub counters: &'a mut Counters,
+    pub out: &'a mut Vec<Effect>,
+}
+
+impl Scene<'_> {
+    fn send(&mut self, to: NodeId, message: Message) {
+        self.out.push(Effect::Send { to, message });
+    }
+
+    fn event(&mut self, event: Event) {
+        self.out.push(Effect::Event(event));
+    }
+
+    /// Whether an incarnation can be one: unix seconds, or a little more.
+    fn is_plausible(&self, incarnation: u64) -> bool {
+        incarnation <= (self.now.wall_us / 1_000_000).saturating_add(YEAR_S)
+    }
+}
+
+impl Membership {
+    pub fn new(settings: &Settings, boot: Boot, now: Now) -> Self {
+        let timing = &settings.timing;
+        let heartbeat_interval_us = u64::from(timing.heartbeat_interval_ms) * 1_000;
+        let members = settings.topology.members.iter().map(|member| {
+            let address = settings.addresses.get(&member.id).cloned().unwrap_or_default();
+            let own = member.id == settings.id;
+            let state = MemberState {
+                id: member.id,
+                incarnation: if own { boot.incarnation } else { 0 },
+                version: u64::from(own),
+                grpc: address.grpc,
+                http: address.http,
+                epoch: if own { settings.topology.epoch } else { 0 },
+            };
+            let liveness = if own {
+                Liveness::own()
+            } else {
+                Liveness::unheard(now.mono_us, heartbeat_interval_us)
+            };
+            Member { state, liveness }
+        });
+        Membership {
+            id: settings.id,
+            incarnation: boot.incarnation,
+            members: members.collect(),
+            detection: settings.detection.clone(),
+            heartbeat_interval_us,
+            gossip_interval_us: u64::from(timing.gossip_interval_ms) * 1_000,
+            pause_guard_us: heartbeat_interval_us * u64::from(timing.pause_guard_intervals),
+            heartbeat_due_us: now.mono_us,
+            random: Xoshiro256PlusPlus::seed_from_u64(settings.seed),
+        }
+    }
+
+    /// The first heartbeats go out at once, so that a fresh cluster need not wait for an interval.
+    pub fn start(&mut self, scene: &mut Scene) {
+        self.beat(scene);
+        self.arm_gossip(scene);
+    }
+
+    /// Our own heartbeat is due: send it, and judge the peers, unless we slept and cannot judge.
+    pub fn heartbeat_due(&mut self, scene: &mut Scene) {
+        let late_us = scene.now.mono_us.saturating_sub(self.heartbeat_due_us);
+        if late_us > self.pause_guard_us {
+            scene.counters.pauses += 1;
+            scene.event(Event::Paused { late_ms: late_us / 1_000 });
+        } else {
+            for member in self.members.iter_mut().filter(|member| member.state.id != self.id) {
+                if let Some(event) = member.liveness.judge(member.state.id, scene.now.mono_us) {
+                    scene.event(event);
+                }
+            }
+        }
+        self.beat(scene);
+    }
+
+    fn beat(&mut self, scene: &mut Scene) {
+        for peer in self.members.iter().map(|member| member.state.id) {
+            if peer != self.id {
+                scene.send(peer, Message::Heartbeat { incarnation: self.incarnation });
+            }
+        }
+        self.heartbeat_due_us = scene.now.mono_us + self.heartbeat_interval_us;
+        let (at_us, timer) = (self.heartbeat_due_us, Timer::Heartbeat);
+        scene.out.push(Effect::Timer { at_us, timer });
+    }
+
+    /// A heartbeat arrived. The first of each life is answered at once, so that the peer hears us too.
+    pub fn heard(&mut self, scene: &mut Scene, from: NodeId, incarnation: u64) {
+        let plausible = scene.is_plausible(incarnation);
+        let Some(index) = self.index(from).filter(|_| from != self.id) else { return };
+        let member = &mut self.members[index];
+        if !plausible || incarnation < member.state.incarnation {
+            scene.counters.incarnations_ignored += 1;
+            return;
+        }
+        let was_up = member.liveness.standing() == Standing::Up;
+        match member.liveness.heard(scene.now.mono_us, incarnation, &self.detection) {
+            Heard::FormerLife => scene.counters.incarnations_ignored += 1,
+            Heard::Again if was_up => {}
+            Heard::Again => scene.event(Event::PeerUp { peer: from }),
+            Heard::First => {
+                scene.event(Event::PeerUp { peer: from });
+                scene.send(from, Message::Heartbeat { incarnation: self.incarnation });
+            }
+        }
+    }
+
+    fn index(&self, id: NodeId) -> Option<usize> {
+        self.members.binary_search_by_key(&id, |member| member.state.id).ok()
+    }
+
+    /// A stranger is down: nothing may count on it.
+    pub fn standing(&self, id: NodeId) -> Standing {
+        self.index(id).map_or(Standing::Down, |index| self.members[index].liveness.standing())
+    }
+
+    /// The owners that requests may count on.
+    pub fn alive(&self, owners: &Owners) -> Set {
+        let mut alive = Set::default();
+        for (position, owner) in owners.as_slice().iter().enumerate() {
+            if self.standing(*owner).is_alive() {
+                alive.insert(position);
+            }
+        }
+        alive
+    }
+
+    /// Whom to ask first among some owners: this node itself, else the first that is up, else the first.
+    pub fn first_choice(&self, owners: &Owners, among: Set) -> Option<usize> {
+        let own = owners.position(self.id).filter(|position| among.contains(*position));
+        let is_up = |position: &usize| self.standing(owners.at(*position)) == Standing::Up;
+        own.or_else(|| among.positions().find(is_up)).or_else(|| among.positions().next())
+    }
+
+    pub fn incarnation(&self) -> u64 {
+        self.incarnation
+    }
+
+    pub fn status(&self, shares: &BTreeMap<NodeId, f64>) -> Vec<MemberStatus> {
+        let status = |member: &Member| MemberStatus {
+            id: member.state.id,
+            incarnation: member.state.incarnation.max(member.liveness.incarnation()),
+            grpc: member.state.grpc.clone(),
+            http: member.state.http.clone(),
+            epoch: member.state.epoch,
+            standing: member.liveness.standing(),
+            share: shares.get(&member.state.id).copied().unwrap_or(0.0),
+        };
+        self.members.iter().map(status).collect()
+    }
+}

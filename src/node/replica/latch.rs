@@ -1,0 +1,75 @@
+//! A latch: what one key of this replica is busy with, and the newest record that was made of it.
+
+use crate::message::RequestId;
+use crate::node::Ticket;
+use bytes::Bytes;
+use quorate_strategies::NodeId;
+use quorate_strategies::conflict::{Change, Record};
+use std::collections::VecDeque;
+use std::hash::{BuildHasher, Hasher};
+use xxhash_rust::xxh3::xxh3_64_with_seed;
+
+/// A change of one key, waiting for what is held.
+pub(super) struct Work {
+    pub from: NodeId,
+    pub id: RequestId,
+    /// Its client no longer waits after this time.
+    pub expires_us: u64,
+    pub job: Job,
+}
+
+pub(super) enum Job {
+    /// Stamp a client's change.
+    Apply { change: Change, context: Option<Bytes> },
+    /// Take in a record that another replica stamped.
+    Merge { record: Record },
+}
+
+/// Exists while a load or a save of its key is in flight, and no longer.
+#[derive(Default)]
+pub(super) struct Latch {
+    /// The newest record, saved or being saved. Meaningless while `loading`.
+    pub record: Option<Record>,
+    pub loading: bool,
+    /// Changes that came while `loading`, in order.
+    pub waiting: VecDeque<Work>,
+    /// Saves in flight, and the last of them: once that one is durable, `record` is.
+    pub saves: usize,
+    pub last_save: Ticket,
+    /// A save failed, so `record` may not be what is durable: refuse until nothing is in flight.
+    pub failed: bool,
+}
+
+impl Latch {
+    pub fn is_idle(&self) -> bool {
+        !self.loading && self.saves == 0
+    }
+}
+
+/// Hashes keys the same way in every process, so that runs can be repeated.
+#[derive(Clone, Copy, Default)]
+pub(super) struct KeyHash;
+
+impl BuildHasher for KeyHash {
+    type Hasher = KeyHasher;
+
+    fn build_hasher(&self) -> KeyHasher {
+        KeyHasher(0)
+    }
+}
+
+pub(super) struct KeyHasher(u64);
+
+impl Hasher for KeyHasher {
+    fn write(&mut self, bytes: &[u8]) {
+        self.0 = xxh3_64_with_seed(bytes, self.0);
+    }
+
+    fn write_usize(&mut self, length: usize) {
+        self.0 ^= length as u64;
+    }
+
+    fn finish(&self) -> u64 {
+        self.0
+    }
+}
