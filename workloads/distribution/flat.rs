@@ -9,8 +9,8 @@ use rand::{Rng, RngExt};
 #[derive(Clone, Debug)]
 pub struct Hotspot {
     records: u64,
-    pub(crate) hot_records: u64,
-    pub(crate) hot_operations: f64,
+    pub(super) hot_records: u64,
+    pub(super) hot_operations: f64,
 }
 
 impl Hotspot {

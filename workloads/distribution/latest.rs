@@ -7,7 +7,7 @@ use rand::{Rng, RngExt};
 /// age.
 #[derive(Clone, Debug)]
 pub struct Latest {
-    pub(crate) ages: GrayZipf,
+    pub(super) ages: GrayZipf,
 }
 
 impl Latest {
@@ -27,7 +27,7 @@ impl Latest {
 /// record is drawn again.
 #[derive(Clone, Debug)]
 pub struct Exponential {
-    pub(crate) gamma: f64,
+    pub(super) gamma: f64,
 }
 
 impl Exponential {

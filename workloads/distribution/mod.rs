@@ -31,6 +31,7 @@
 mod choice;
 mod flat;
 mod latest;
+mod popularity;
 mod zipfian;
 
 pub use flat::{Hotspot, Sequential};

@@ -120,8 +120,8 @@ impl GrayZipf {
 /// flatter than Zipf's law over the keys would be: the top key has 1/26.469 = 3.778 % at any size.
 #[derive(Clone, Debug)]
 pub struct ScrambledZipf {
-    pub(crate) ranks: GrayZipf,
-    keys: u64,
+    pub(super) ranks: GrayZipf,
+    pub(super) keys: u64,
 }
 
 impl ScrambledZipf {
@@ -130,7 +130,7 @@ impl ScrambledZipf {
         ScrambledZipf { ranks: GrayZipf::with_zeta(YCSB_ITEMS, YCSB_THETA, YCSB_ZETA), keys }
     }
 
-    pub(crate) fn key_of(&self, rank: u64) -> u64 {
+    pub(super) fn key_of(&self, rank: u64) -> u64 {
         fnv(rank).rem_euclid(self.keys.min(i64::MAX as u64) as i64) as u64
     }
 }
@@ -149,7 +149,8 @@ impl Source for ScrambledZipf {
 #[derive(Clone, Debug)]
 pub struct ExactZipf {
     ranks: Zipf<f64>,
-    scatter: Permutation,
+    pub(super) theta: f64,
+    pub(super) scatter: Permutation,
 }
 
 impl ExactZipf {
@@ -160,7 +161,7 @@ impl ExactZipf {
         let theta = if theta.is_finite() { theta.max(0.0) } else { 0.0 };
         let ranks =
             Zipf::new(keys as f64, theta).expect("at least one key and a finite theta >= 0");
-        ExactZipf { ranks, scatter: Permutation::new(keys, seed) }
+        ExactZipf { ranks, theta, scatter: Permutation::new(keys, seed) }
     }
 }
 
@@ -178,8 +179,8 @@ impl Source for ExactZipf {
 /// walking", Black and Rogaway 2002, section 4), fewer than once on average because 2^k is below
 /// twice the items.
 #[derive(Clone, Debug)]
-struct Permutation {
-    items: u64,
+pub(super) struct Permutation {
+    pub(super) items: u64,
     mask: u64,
     fold: u32,
     rounds: [(u64, u64); 3],
@@ -197,7 +198,7 @@ impl Permutation {
         Permutation { items, mask, fold: (bits / 2).max(1), rounds }
     }
 
-    fn at(&self, index: u64) -> u64 {
+    pub(super) fn at(&self, index: u64) -> u64 {
         let mut place = index;
         loop {
             for (factor, offset) in self.rounds {
