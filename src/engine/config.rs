@@ -1,12 +1,16 @@
 //! What YAML says of the engine: `engine: memory` or `engine: {lsm: {sync: always, …}}`.
 
-use serde::{Deserialize, Serialize};
+use quorate_strategies::nearest;
+use serde::de::{self, MapAccess, Visitor};
+use serde::{Deserialize, Deserializer, Serialize};
+use std::fmt;
 
 /// Which engine a node stores its records in.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Config {
-    /// An ordered map in memory. Loses everything with the process: for tests and protocol experiments.
+    /// An ordered map in memory. Loses everything with the process: for tests and protocol
+    /// experiments.
     Memory,
     /// A log-structured merge tree on disk.
     Lsm(LsmConfig),
@@ -25,15 +29,15 @@ pub struct LsmConfig {
     pub sync: SyncPolicy,
     /// Between two synchronisations where `sync` is `interval`: what a power failure may take.
     pub sync_interval_ms: u64,
-    /// A memtable is flushed at this size. Two more may wait for their flush.
+    /// A memtable is flushed at this size, 1 to 4,096. Two more may wait for their flush.
     pub memtable_mib: u64,
-    /// Segments of the write-ahead log are preallocated at this size.
+    /// Segments of the write-ahead log are preallocated at this size, 1 to 1,024.
     pub wal_segment_mib: u64,
-    /// Uncompressed size of a data block, the unit of reading and checksums.
+    /// Uncompressed size of a data block, the unit of reading and checksums; 1 to 1,024.
     pub block_kib: u64,
-    /// Bits per key of each table's Bloom filter; 0 turns it off.
+    /// Bits per key of each table's Bloom filter, at most 32; 0 turns it off.
     pub bloom_bits: u32,
-    /// Cache of data blocks.
+    /// Cache of data blocks, at most 1,048,576; 0 turns it off.
     pub cache_mib: u64,
     pub compression: Compression,
 }
@@ -44,7 +48,7 @@ impl Default for LsmConfig {
             sync: SyncPolicy::Always,
             sync_interval_ms: 100,
             memtable_mib: 64,
-            wal_segment_mib: 64,
+            wal_segment_mib: 16,
             block_kib: 4,
             bloom_bits: 10,
             cache_mib: 64,
@@ -53,13 +57,87 @@ impl Default for LsmConfig {
     }
 }
 
+impl LsmConfig {
+    /// Refuses what is out of range, by field, with what is allowed.
+    pub fn check(&self) -> Result<(), String> {
+        let ranges = [
+            ("sync_interval_ms", self.sync_interval_ms, 1, 60_000),
+            ("memtable_mib", self.memtable_mib, 1, 4_096),
+            ("wal_segment_mib", self.wal_segment_mib, 1, 1_024),
+            ("block_kib", self.block_kib, 1, 1_024),
+            ("bloom_bits", u64::from(self.bloom_bits), 0, 32),
+            ("cache_mib", self.cache_mib, 0, 1 << 20),
+        ];
+        match ranges.iter().find(|(_, found, low, high)| found < low || found > high) {
+            Some((field, found, low, high)) => {
+                Err(format!("engine.lsm.{field} is {found}; allowed: {low} to {high}"))
+            }
+            None => Ok(()),
+        }
+    }
+}
+
+impl<'de> Deserialize<'de> for Config {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_any(ConfigVisitor)
+    }
+}
+
+/// Reads `memory`, `lsm`, or `lsm: {settings}`; the derived form would refuse the bare `lsm`.
+struct ConfigVisitor;
+
+impl<'de> Visitor<'de> for ConfigVisitor {
+    type Value = Config;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("an engine: `memory`, `lsm`, or `lsm: {settings}`")
+    }
+
+    fn visit_str<E: de::Error>(self, name: &str) -> Result<Config, E> {
+        match name {
+            "memory" => Ok(Config::Memory),
+            "lsm" => Ok(Config::default()),
+            _ => Err(E::custom(unknown(name))),
+        }
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Config, A::Error> {
+        let name = map.next_key::<String>()?.unwrap_or_default();
+        let config = match name.as_str() {
+            "memory" => map.next_value::<Option<NoSettings>>().map(|_| Config::Memory)?,
+            "lsm" => Config::Lsm(map.next_value::<Option<LsmConfig>>()?.unwrap_or_default()),
+            _ => return Err(de::Error::custom(unknown(&name))),
+        };
+        if let Some(second) = map.next_key::<String>()? {
+            let both = format!("one engine at a time: found `{name}` and `{second}`");
+            return Err(de::Error::custom(both));
+        }
+        if let Config::Lsm(lsm) = &config {
+            lsm.check().map_err(de::Error::custom)?;
+        }
+        Ok(config)
+    }
+}
+
+/// `memory: {}` is read; a setting in it is an error.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct NoSettings {}
+
+fn unknown(found: &str) -> String {
+    let near = nearest(found, ["memory", "lsm"]);
+    let hint = near.map(|name| format!(" (did you mean `{name}`?)")).unwrap_or_default();
+    format!("unknown engine `{found}`{hint}; known: memory, lsm")
+}
+
 /// When an acknowledged write is on disk.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum SyncPolicy {
     /// Before the acknowledgement; those who wait share one synchronisation.
     Always,
-    /// Within the interval. A crash of the process loses nothing, a power failure at most an interval.
+    /// Within the interval. A crash of the process loses nothing, a power failure at most an
+    /// interval.
     Interval,
     /// When the operating system pleases. A crash of the process loses nothing.
     Never,
@@ -70,4 +148,56 @@ pub enum SyncPolicy {
 pub enum Compression {
     None,
     Lz4,
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+
+    #[derive(Debug, Deserialize)]
+    struct Node {
+        engine: Config,
+    }
+
+    fn read(yaml: &str) -> Result<Config, String> {
+        let node: Result<Node, _> = serde_yaml::from_str(yaml);
+        node.map(|node| node.engine).map_err(|error| error.to_string())
+    }
+
+    #[test]
+    fn names_and_settings_are_read() {
+        assert_eq!(read("engine: memory"), Ok(Config::Memory));
+        assert_eq!(read("engine: {memory: {}}"), Ok(Config::Memory));
+        assert_eq!(read("engine: lsm"), Ok(Config::default()));
+        assert_eq!(read("engine:\n  lsm:\n"), Ok(Config::default()));
+        let expected = LsmConfig { sync: SyncPolicy::Never, cache_mib: 0, ..LsmConfig::default() };
+        let found = read("engine: {lsm: {sync: never, cache_mib: 0}}");
+        assert_eq!(found, Ok(Config::Lsm(expected)));
+    }
+
+    #[test]
+    fn what_is_written_is_read_again() {
+        for config in [Config::Memory, Config::default()] {
+            let text = serde_json::to_string(&config).unwrap();
+            assert_eq!(serde_json::from_str::<Config>(&text).unwrap(), config);
+        }
+    }
+
+    #[test]
+    fn bad_input_is_named() {
+        for (yaml, message) in [
+            ("engine: lms", "did you mean `lsm`"),
+            ("engine: rocks", "known: memory, lsm"),
+            ("engine: {lsm: {synk: never}}", "synk"),
+            ("engine: {lsm: {sync: often}}", "often"),
+            ("engine: {lsm: {block_kib: 0}}", "engine.lsm.block_kib is 0; allowed: 1 to 1024"),
+            ("engine: {lsm: {bloom_bits: 99}}", "engine.lsm.bloom_bits is 99; allowed: 0 to 32"),
+            ("engine: {memory: {cache_mib: 1}}", "cache_mib"),
+            ("engine: {lsm: {}, memory: {}}", "one engine at a time"),
+        ] {
+            let error = read(yaml).unwrap_err();
+            assert!(error.contains(message), "{yaml}: {error}");
+        }
+    }
 }

@@ -1,11 +1,59 @@
 //! Storage of one node, behind one trait.
+//!
+//! ```text
+//!   node/ ── effect: store, read ──► server/ (shell) ──► Engine ──► memory   an ordered map
+//!                                                            └────► lsm      log, memtable, tables
+//! ```
+//!
+//! The node decides what a key's record is; the engine keeps the bytes. So the engine knows
+//! nothing of versions, replicas or expiry: the last batch that changed a key wins, in the order
+//! of its commits. The shell calls `peek` on the thread of the protocol, since it never waits for
+//! the disk, `get` from a thread that may, and `commit` from the thread that owns the group
+//! commit.
+//!
+//! # Invariants
+//!
+//! * A batch is applied whole or not at all, also across a crash.
+//! * A read sees every write whose commit has returned, and none that is not yet as durable as
+//!   the `sync` setting promises: what a reader was shown cannot be taken back by a crash.
+//! * A wrong byte on disk is an error with file and offset, never a wrong value.
+//! * After an I/O error nothing more is written; reads go on.
+//!
+//! # Caveats: what is left out, and what it would take
+//!
+//! * No snapshots for several reads, and no transactions: the record's merge happens above, under
+//!   the node's single thread. Snapshots would keep several versions of a key, which the sequence
+//!   numbers already tell apart.
+//! * One folder is one engine on one disk. Several disks would be several engines below a router
+//!   by token.
+//! * After a full disk the process has to be restarted: the engine does not try again by itself.
 
 mod config;
+mod lsm;
+mod memory;
 
 pub use config::{Compression, Config, LsmConfig, SyncPolicy};
+pub use lsm::Lsm;
+pub use memory::Memory;
 
 use bytes::Bytes;
+use quorate_strategies::compaction::Picker;
 use std::ops::Bound;
+use std::path::Path;
+use std::sync::Arc;
+
+/// Opens the engine that `config` names. The folder is made if it is absent; `memory` leaves it
+/// alone. The picker decides the compactions of `lsm`.
+pub fn open(
+    config: &Config,
+    dir: &Path,
+    picker: Box<dyn Picker>,
+) -> Result<Arc<dyn Engine>, EngineError> {
+    match config {
+        Config::Memory => Ok(Arc::new(Memory::default())),
+        Config::Lsm(lsm) => Ok(Arc::new(lsm::Lsm::open(lsm, dir, picker)?)),
+    }
+}
 
 /// One change of a batch. Batches are applied whole or not at all, also across a crash.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -37,6 +85,22 @@ pub enum EngineError {
     ReadOnly(String),
 }
 
+impl EngineError {
+    /// Names the file of an I/O error: `.map_err(EngineError::io(path))`.
+    fn io(path: &Path) -> impl FnOnce(std::io::Error) -> EngineError + '_ {
+        move |source| EngineError::Io { path: path.display().to_string(), source }
+    }
+
+    fn corrupt(path: &Path, offset: u64, expected: &str, found: impl Into<String>) -> Self {
+        let path = path.display().to_string();
+        EngineError::Corrupt { path, offset, expected: expected.into(), found: found.into() }
+    }
+
+    fn refused(path: &Path, what: impl Into<String>) -> Self {
+        EngineError::Refused { path: path.display().to_string(), what: what.into() }
+    }
+}
+
 /// Counters and sizes since the engine was opened, for metrics and reports.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Stats {
@@ -61,11 +125,12 @@ pub struct Stats {
 
 /// One ordered key-value map on one disk, or in memory.
 ///
-/// Any thread may call any method. Reads see every write whose `commit` has returned, and none that has
-/// not. The newest write of a key wins; the engine knows nothing of versions.
+/// Any thread may call any method. Reads see every write whose `commit` has returned, and none
+/// that has not. The newest write of a key wins; the engine knows nothing of versions.
 pub trait Engine: Send + Sync {
-    /// Applies the batch and returns once it is durable, as the `sync` setting defines durable. Calls of
-    /// several threads share one disk synchronisation. After an error the engine is read-only.
+    /// Applies the batch and returns once it is durable, as the `sync` setting defines durable.
+    /// Calls of several threads share one disk synchronisation. After an error the engine is
+    /// read-only.
     fn commit(&self, batch: Vec<Write>) -> Result<(), EngineError>;
 
     /// Looks into memory only; never blocks on the disk.
@@ -86,4 +151,16 @@ pub trait Engine: Send + Sync {
 
     /// Makes everything durable, stops background threads and releases the folder. Idempotent.
     fn close(&self) -> Result<(), EngineError>;
+}
+
+/// Whether no key can lie within the bounds. An ordered map panics at bounds that are crossed.
+fn is_empty(from: Bound<&[u8]>, to: Bound<&[u8]>) -> bool {
+    match (from, to) {
+        (Bound::Unbounded, _) | (_, Bound::Unbounded) => false,
+        (Bound::Included(from), Bound::Included(to)) => from > to,
+        (
+            Bound::Included(from) | Bound::Excluded(from),
+            Bound::Included(to) | Bound::Excluded(to),
+        ) => from >= to,
+    }
 }

@@ -1,0 +1,350 @@
+//! The manifest: which tables exist and how far the log is in them. Its edits are the engine's
+//! commits.
+//!
+//! ```text
+//!   CURRENT               names the manifest, with a checksum; replaced by an atomic rename
+//!   000000000003.manifest [magic, version, number, crc] [edit 0: the whole state] [edit 1] …
+//!   edit                  payload bytes u32 │ payload crc u32 │ header crc u32 │ payload
+//! ```
+//!
+//! The header's checksum covers the edit's index, too, so that no edit passes for another.
+//!
+//! A flush or a compaction exists from the moment that its edit is on disk. What a crash leaves
+//! besides, half a table or a whole one that no edit names, is removed when the engine is opened.
+
+use super::codec::{FORMAT_VERSION, Fields};
+use super::files;
+use crate::engine::EngineError;
+use std::collections::BTreeMap;
+use std::fs::{self, File};
+use std::os::unix::fs::FileExt;
+use std::path::{Path, PathBuf};
+
+const MAGIC: &[u8; 4] = b"QMAN";
+const FILE_HEADER_BYTES: usize = 20;
+const EDIT_HEADER_BYTES: usize = 12;
+/// A manifest above this size is replaced by one that holds only the state.
+const REWRITE_BYTES: u64 = 256 << 10;
+
+/// What the manifest says.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Contents {
+    /// Level of each table, by id.
+    pub tables: BTreeMap<u64, u32>,
+    /// The tables hold everything up to here.
+    pub flushed_sequence: u64,
+}
+
+/// One atomic change.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Edit {
+    pub removed: Vec<u64>,
+    /// Id and level. A table may be in both lists: it moves.
+    pub added: Vec<(u64, u32)>,
+    pub flushed_sequence: u64,
+}
+
+impl Edit {
+    fn encode(&self) -> Vec<u8> {
+        let mut bytes = self.flushed_sequence.to_le_bytes().to_vec();
+        bytes.extend_from_slice(&(self.removed.len() as u32).to_le_bytes());
+        for id in &self.removed {
+            bytes.extend_from_slice(&id.to_le_bytes());
+        }
+        bytes.extend_from_slice(&(self.added.len() as u32).to_le_bytes());
+        for (id, level) in &self.added {
+            bytes.extend_from_slice(&id.to_le_bytes());
+            bytes.extend_from_slice(&level.to_le_bytes());
+        }
+        bytes
+    }
+
+    fn decode(bytes: &[u8]) -> Option<Self> {
+        let mut fields = Fields::new(bytes);
+        let flushed_sequence = fields.u64()?;
+        let removed = (0..fields.u32()?).map(|_| fields.u64()).collect::<Option<_>>()?;
+        let added = fields.u32()?;
+        let added = (0..added).map(|_| Some((fields.u64()?, fields.u32()?)));
+        let added = added.collect::<Option<_>>()?;
+        fields.is_done().then_some(Edit { removed, added, flushed_sequence })
+    }
+}
+
+impl Contents {
+    fn apply(&mut self, edit: &Edit) {
+        for id in &edit.removed {
+            self.tables.remove(id);
+        }
+        self.tables.extend(edit.added.iter().copied());
+        self.flushed_sequence = self.flushed_sequence.max(edit.flushed_sequence);
+    }
+
+    fn snapshot(&self) -> Edit {
+        let added = self.tables.iter().map(|(id, level)| (*id, *level)).collect();
+        Edit { removed: Vec::new(), added, flushed_sequence: self.flushed_sequence }
+    }
+}
+
+/// The open manifest, at its end.
+#[derive(Debug)]
+pub struct Manifest {
+    dir: PathBuf,
+    number: u64,
+    path: PathBuf,
+    file: File,
+    bytes: u64,
+    edits: u64,
+    contents: Contents,
+}
+
+impl Manifest {
+    /// Writes `contents` as a new manifest and makes it the current one.
+    pub fn create(dir: &Path, number: u64, contents: Contents) -> Result<Self, EngineError> {
+        let path = files::manifest(dir, number);
+        let mut bytes = file_header(number);
+        encode_edit(0, &contents.snapshot(), &mut bytes);
+        let file = File::create(&path).map_err(EngineError::io(&path))?;
+        file.write_all_at(&bytes, 0).map_err(EngineError::io(&path))?;
+        file.sync_all().map_err(EngineError::io(&path))?;
+        files::sync_dir(dir)?;
+        let name = format!("{number:012}");
+        let line = format!("{name} {:08x}\n", crc32fast::hash(name.as_bytes()));
+        files::replace(dir, &files::current(dir), line.as_bytes())?;
+        let bytes = bytes.len() as u64;
+        Ok(Manifest { dir: dir.to_path_buf(), number, path, file, bytes, edits: 1, contents })
+    }
+
+    pub fn contents(&self) -> &Contents {
+        &self.contents
+    }
+
+    /// Makes one change durable. After an error the state on disk is unknown, so nothing may
+    /// follow it.
+    pub fn append(&mut self, edit: &Edit) -> Result<(), EngineError> {
+        let mut bytes = Vec::new();
+        encode_edit(self.edits, edit, &mut bytes);
+        self.file.write_all_at(&bytes, self.bytes).map_err(EngineError::io(&self.path))?;
+        self.file.sync_data().map_err(EngineError::io(&self.path))?;
+        self.bytes += bytes.len() as u64;
+        self.edits += 1;
+        self.contents.apply(edit);
+        if self.bytes > REWRITE_BYTES + self.contents.tables.len() as u64 * 64 {
+            let next = Manifest::create(&self.dir, self.number + 1, self.contents.clone())?;
+            let old = std::mem::replace(self, next);
+            files::remove(&old.path);
+        }
+        Ok(())
+    }
+}
+
+fn file_header(number: u64) -> Vec<u8> {
+    let mut header = MAGIC.to_vec();
+    header.extend_from_slice(&FORMAT_VERSION.to_le_bytes());
+    header.extend_from_slice(&number.to_le_bytes());
+    let crc = crc32fast::hash(&header);
+    header.extend_from_slice(&crc.to_le_bytes());
+    header
+}
+
+fn encode_edit(index: u64, edit: &Edit, out: &mut Vec<u8>) {
+    let payload = edit.encode();
+    let start = out.len();
+    out.extend_from_slice(&(payload.len() as u32).to_le_bytes());
+    out.extend_from_slice(&crc32fast::hash(&payload).to_le_bytes());
+    let crc = header_checksum(index, &out[start..]);
+    out.extend_from_slice(&crc.to_le_bytes());
+    out.extend_from_slice(&payload);
+}
+
+fn header_checksum(index: u64, bytes: &[u8]) -> u32 {
+    let mut hasher = crc32fast::Hasher::new();
+    hasher.update(&index.to_le_bytes());
+    hasher.update(bytes);
+    hasher.finalize()
+}
+
+/// Reads the manifest that `CURRENT` names: its number and what it says. `None`: there is no
+/// engine here.
+pub fn load(dir: &Path) -> Result<Option<(u64, Contents)>, EngineError> {
+    let current = files::current(dir);
+    let line = match fs::read(&current) {
+        Ok(line) => line,
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(None),
+        Err(error) => return Err(EngineError::io(&current)(error)),
+    };
+    let number = parse_current(&line).ok_or_else(|| {
+        let found = String::from_utf8_lossy(&line).trim_end().to_string();
+        EngineError::corrupt(&current, 0, "a manifest's number and checksum", found)
+    })?;
+    let path = files::manifest(dir, number);
+    let bytes = fs::read(&path).map_err(EngineError::io(&path))?;
+    Ok(Some((number, read(&path, number, &bytes)?)))
+}
+
+fn parse_current(line: &[u8]) -> Option<u64> {
+    let (name, crc) = std::str::from_utf8(line).ok()?.strip_suffix('\n')?.split_once(' ')?;
+    let sound = crc == format!("{:08x}", crc32fast::hash(name.as_bytes()));
+    name.parse().ok().filter(|_| sound)
+}
+
+fn read(path: &Path, number: u64, bytes: &[u8]) -> Result<Contents, EngineError> {
+    check_header(path, number, bytes)?;
+    let mut contents = Contents::default();
+    let mut at = FILE_HEADER_BYTES;
+    let mut index = 0;
+    while let Some(edit) = read_edit(path, bytes, at, index)? {
+        at += EDIT_HEADER_BYTES + edit.1;
+        contents.apply(&edit.0);
+        index += 1;
+    }
+    if index == 0 {
+        // The first edit was synchronised before CURRENT came to name this file.
+        return Err(EngineError::corrupt(path, at as u64, "the first edit", "a torn one"));
+    }
+    if at < bytes.len() {
+        let dropped_bytes = bytes.len() - at;
+        tracing::warn!(path = %path.display(), dropped_bytes, "cut the manifest's torn tail");
+    }
+    Ok(contents)
+}
+
+fn check_header(path: &Path, number: u64, bytes: &[u8]) -> Result<(), EngineError> {
+    let corrupt = |found: &str| EngineError::corrupt(path, 0, "a manifest's header", found);
+    let Some(header) = bytes.get(..FILE_HEADER_BYTES) else {
+        return Err(corrupt("a shorter file"));
+    };
+    let mut fields = Fields::new(&header[4..]);
+    let (version, found, crc) = (fields.u32(), fields.u64(), fields.u32());
+    if !header.starts_with(MAGIC) || crc != Some(crc32fast::hash(&header[..16])) {
+        return Err(corrupt("a wrong magic or checksum"));
+    }
+    if version != Some(FORMAT_VERSION) {
+        let version = version.unwrap_or_default();
+        let what = format!("format {version}; this build reads format {FORMAT_VERSION}");
+        return Err(EngineError::refused(path, what));
+    }
+    if found == Some(number) { Ok(()) } else { Err(corrupt("the header of another manifest")) }
+}
+
+/// The edit at `at` and the size of its payload; `None` at the end of the file, be it clean or
+/// torn. Torn means cut short or zeros: bytes that are there and wrong were not written like
+/// that.
+fn read_edit(
+    path: &Path,
+    bytes: &[u8],
+    at: usize,
+    index: u64,
+) -> Result<Option<(Edit, usize)>, EngineError> {
+    let rest = &bytes[at..];
+    let Some(header) = rest.get(..EDIT_HEADER_BYTES) else { return Ok(None) };
+    if rest.iter().all(|byte| *byte == 0) {
+        return Ok(None);
+    }
+    let mut fields = Fields::new(header);
+    let (len, payload_crc, crc) = (fields.u32(), fields.u32(), fields.u32());
+    let corrupt =
+        |found: &str| EngineError::corrupt(path, at as u64, &format!("edit {index}"), found);
+    if crc != Some(header_checksum(index, &header[..8])) {
+        return Err(corrupt("a wrong checksum of its header"));
+    }
+    let len = len.unwrap_or_default() as usize;
+    let Some(payload) = rest.get(EDIT_HEADER_BYTES..EDIT_HEADER_BYTES + len) else {
+        return Ok(None);
+    };
+    if payload_crc != Some(crc32fast::hash(payload)) {
+        return Err(corrupt("a wrong checksum"));
+    }
+    let edit = Edit::decode(payload).ok_or_else(|| corrupt("malformed fields"))?;
+    Ok(Some((edit, len)))
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+
+    fn edit(id: u64) -> Edit {
+        Edit { removed: vec![id - 1], added: vec![(id, 0), (id + 1, 3)], flushed_sequence: id * 10 }
+    }
+
+    fn written(dir: &Path) -> (PathBuf, Contents) {
+        let mut manifest = Manifest::create(dir, 1, Contents::default()).unwrap();
+        for id in [1, 5, 9] {
+            manifest.append(&edit(id)).unwrap();
+        }
+        (manifest.path.clone(), manifest.contents.clone())
+    }
+
+    #[test]
+    fn edits_are_read_as_they_were_written() {
+        let dir = tempfile::tempdir().unwrap();
+        assert_eq!(load(dir.path()).unwrap(), None);
+        let (_, contents) = written(dir.path());
+        assert_eq!(contents.flushed_sequence, 90);
+        assert_eq!(contents.tables.get(&6), Some(&3));
+        assert_eq!(load(dir.path()).unwrap(), Some((1, contents)));
+    }
+
+    #[test]
+    fn a_large_manifest_is_rewritten() {
+        let dir = tempfile::tempdir().unwrap();
+        let mut manifest = Manifest::create(dir.path(), 1, Contents::default()).unwrap();
+        let mut id = 1;
+        while manifest.number == 1 {
+            let added = (id..id + 1_000).map(|id| (id, 0)).collect();
+            let removed = if id == 1 { Vec::new() } else { (id - 1_000..id).collect() };
+            manifest.append(&Edit { removed, added, flushed_sequence: id }).unwrap();
+            id += 1_000;
+        }
+        assert!(manifest.bytes < REWRITE_BYTES / 2);
+        assert!(!files::manifest(dir.path(), 1).exists());
+        assert_eq!(load(dir.path()).unwrap(), Some((2, manifest.contents.clone())));
+    }
+
+    #[test]
+    fn a_cut_gives_an_earlier_state_or_an_error() {
+        let dir = tempfile::tempdir().unwrap();
+        let (path, _) = written(dir.path());
+        let bytes = fs::read(&path).unwrap();
+        let mut states = vec![Contents::default()];
+        for id in [1, 5, 9] {
+            let mut next = states[states.len() - 1].clone();
+            next.apply(&edit(id));
+            states.push(next);
+        }
+        for len in 0..bytes.len() {
+            match read(&path, 1, &bytes[..len]) {
+                Ok(found) => assert!(states.contains(&found), "cut at {len}"),
+                Err(error) => assert!(len < FILE_HEADER_BYTES + EDIT_HEADER_BYTES + 16, "{error}"),
+            }
+        }
+    }
+
+    #[test]
+    fn every_flipped_bit_is_noticed() {
+        let dir = tempfile::tempdir().unwrap();
+        let (path, _) = written(dir.path());
+        let bytes = fs::read(&path).unwrap();
+        for bit in 0..bytes.len() * 8 {
+            let mut bytes = bytes.clone();
+            bytes[bit / 8] ^= 1 << (bit % 8);
+            assert!(read(&path, 1, &bytes).is_err(), "bit {bit}");
+        }
+        let current = fs::read(files::current(dir.path())).unwrap();
+        for bit in 0..current.len() * 8 {
+            let mut current = current.clone();
+            current[bit / 8] ^= 1 << (bit % 8);
+            assert_eq!(parse_current(&current), None, "bit {bit}");
+        }
+    }
+
+    #[test]
+    fn another_format_is_refused() {
+        let mut bytes = file_header(1);
+        bytes[4] = 7;
+        let crc = crc32fast::hash(&bytes[..16]);
+        bytes[16..].copy_from_slice(&crc.to_le_bytes());
+        let error = read(Path::new("1.manifest"), 1, &bytes).unwrap_err().to_string();
+        assert!(error.contains("format 7; this build reads format 1"), "{error}");
+    }
+}

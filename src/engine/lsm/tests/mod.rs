@@ -1,0 +1,79 @@
+#![allow(clippy::unwrap_used)]
+
+mod durability;
+mod model;
+
+use super::*;
+use crate::engine::{Compression, SyncPolicy};
+use quorate_strategies::compaction::{Job, TableMeta};
+use std::time::Duration;
+use table::Format;
+
+/// Merges everything into level 1 as soon as level 0 holds `at` tables.
+struct Eager {
+    at: usize,
+}
+
+impl Picker for Eager {
+    fn pick(&self, tables: &[TableMeta]) -> Option<Job> {
+        let level0 = tables.iter().filter(|table| table.level == 0).count();
+        (level0 >= self.at).then(|| Job {
+            inputs: tables.iter().map(|table| table.id).collect(),
+            output_level: 1,
+            table_bytes: 2_000,
+            reason: "level 0 is full",
+        })
+    }
+}
+
+/// Never compacts.
+struct Idle;
+
+impl Picker for Idle {
+    fn pick(&self, _: &[TableMeta]) -> Option<Job> {
+        None
+    }
+}
+
+/// Small enough that a few hundred writes meet every path.
+fn options() -> Options {
+    Options {
+        sync: SyncPolicy::Never,
+        sync_interval: Duration::from_millis(5),
+        memtable_bytes: 20_000,
+        segment_bytes: 8_192,
+        cache_bytes: 10_000,
+        format: Format { block_bytes: 256, bloom_bits: 10, compression: Compression::Lz4 },
+        max_frozen: 2,
+        level0_stop: 6,
+    }
+}
+
+fn open_eager(dir: &Path) -> Lsm {
+    Lsm::open_with(options(), dir, Box::new(Eager { at: 3 })).unwrap()
+}
+
+fn open_idle(dir: &Path) -> Result<Lsm, EngineError> {
+    Lsm::open_with(options(), dir, Box::new(Idle))
+}
+
+fn put(key: impl AsRef<[u8]>, value: impl AsRef<[u8]>) -> Write {
+    let key = Bytes::copy_from_slice(key.as_ref());
+    Write::Put { key, value: Bytes::copy_from_slice(value.as_ref()) }
+}
+
+fn remove(key: impl AsRef<[u8]>) -> Write {
+    Write::Remove { key: Bytes::copy_from_slice(key.as_ref()) }
+}
+
+fn everything(lsm: &Lsm) -> Vec<(Bytes, Bytes)> {
+    lsm.scan(Bound::Unbounded, Bound::Unbounded, usize::MAX).unwrap()
+}
+
+/// Paths of the folder with this extension, oldest first.
+fn files_of(dir: &Path, extension: &str) -> Vec<std::path::PathBuf> {
+    let mut paths: Vec<_> = files::list(dir).unwrap().into_iter().map(|(path, _)| path).collect();
+    paths.retain(|path| path.extension().is_some_and(|found| found == extension));
+    paths.sort();
+    paths
+}
