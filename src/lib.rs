@@ -1,5 +1,6 @@
 //! quorate: a wind tunnel for Dynamo-style key-value stores.
 
+pub mod cli;
 pub mod client;
 pub mod config;
 pub mod engine;
@@ -7,4 +8,5 @@ pub mod level;
 pub mod message;
 pub mod node;
 pub mod report;
+pub mod token;
 pub mod wire;

@@ -1,0 +1,135 @@
+//! The command line: one file per subcommand, each with its `Args` and its `run`.
+//!
+//! ```text
+//!   main ─► Cli::run ─► get, put, delete, increment, status ─► client ─► a running cluster
+//!                   └─► list ─► the registries
+//! ```
+//!
+//! # Invariants
+//!
+//! * Exit codes: 0 it ran; 1 it ran and failed, or the key was not found; 2 it could not run.
+//! * Standard output carries the result alone (bytes of a value, a token, a table, or with `--json` one
+//!   JSON document); what is said to a person goes to standard error.
+//! * A failed request says what it means for the store: certainly not done, or unknown.
+//! * A closed pipe is no error: output goes through [`print`], never through `println!`, which panics.
+//!
+//! # Caveats: what is left out, and what it would take
+//!
+//! One process makes one request. Loading many keys from a file belongs to a subcommand of its own,
+//! on top of [`crate::client::Client::submit`].
+
+mod access;
+mod delete;
+mod get;
+mod increment;
+mod list;
+mod put;
+mod status;
+mod text;
+
+use anyhow::Context;
+use clap::{Parser, Subcommand};
+use std::io::{ErrorKind, Write};
+use std::process::ExitCode;
+
+/// A wind tunnel for Dynamo-style key-value stores: the store and the laboratory in one binary.
+#[derive(Debug, Parser)]
+#[command(name = "quorate", version, arg_required_else_help = true)]
+#[command(after_help = "Exit codes: 0 it ran; 1 it ran and failed, or found nothing; \
+                        2 it could not run.")]
+pub struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    Get(get::Args),
+    Put(put::Args),
+    Delete(delete::Args),
+    Increment(increment::Args),
+    Status(status::Args),
+    List(list::Args),
+}
+
+impl Cli {
+    /// # Errors
+    /// If the subcommand could not run: the caller prints the chain of causes and exits with 2.
+    pub fn run(self) -> anyhow::Result<ExitCode> {
+        match self.command {
+            Command::Get(args) => get::run(args),
+            Command::Put(args) => put::run(args),
+            Command::Delete(args) => delete::run(args),
+            Command::Increment(args) => increment::run(args),
+            Command::Status(args) => status::run(args),
+            Command::List(args) => list::run(args),
+        }
+    }
+}
+
+/// Ran, and failed or found nothing.
+const FAILED: u8 = 1;
+
+/// Whoever read standard output has gone.
+#[derive(Debug, thiserror::Error)]
+#[error("standard output was closed")]
+pub struct OutputClosed;
+
+/// Writes to standard output.
+///
+/// # Errors
+/// [`OutputClosed`] where the reader has gone, which `main` takes for success.
+pub fn print(bytes: impl AsRef<[u8]>) -> anyhow::Result<()> {
+    let mut out = std::io::stdout().lock();
+    match out.write_all(bytes.as_ref()).and_then(|()| out.flush()) {
+        Ok(()) => Ok(()),
+        Err(error) if error.kind() == ErrorKind::BrokenPipe => Err(OutputClosed.into()),
+        Err(error) => Err(error).context("cannot write to standard output"),
+    }
+}
+
+/// Writes one JSON document to standard output.
+fn print_json(document: &serde_json::Value) -> anyhow::Result<()> {
+    print(format!("{document:#}\n"))
+}
+
+/// Says something to the person at the terminal.
+fn say(line: impl std::fmt::Display) {
+    // Where standard error is closed there is nobody to tell.
+    let _ = writeln!(std::io::stderr(), "{line}");
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+    use clap::CommandFactory;
+
+    fn refusal(arguments: &[&str]) -> (i32, String) {
+        let error = Cli::try_parse_from([&["quorate"], arguments].concat()).unwrap_err();
+        (error.exit_code(), error.to_string())
+    }
+
+    #[test]
+    fn the_definition_is_sound() {
+        Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn bad_arguments_exit_with_2_and_say_what_is_allowed() {
+        for (arguments, said) in [
+            (&["get", "k", "--level", "most"][..], "allowed: strong, eventual, one, two"),
+            (&["get", "k", "--cluster", "nowhere"], "HOST:PORT"),
+            (&["get", ""], "1 byte"),
+            (&["put", "k", "v", "--ttl", "0"], "ttl"),
+            (&["put", "k"], "--file"),
+            (&["put", "k", "v", "--context", "?"], "no version token"),
+            (&["increment", "k", "many"], "many"),
+            (&["frobnicate"], "unrecognized subcommand"),
+        ] {
+            let (code, text) = refusal(arguments);
+            assert_eq!(code, 2, "{arguments:?}");
+            assert!(text.contains(said), "{arguments:?}: {text}");
+        }
+    }
+}

@@ -1,0 +1,63 @@
+//! `quorate put`: a value from the command line, a file or standard input.
+
+use super::access::{ContextArgs, KeyArgs, finish_write};
+use crate::client::NewValue;
+use anyhow::Context;
+use bytes::Bytes;
+use std::io::Read;
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+/// Write a key: prints the context token that covers the write
+#[derive(Debug, clap::Args)]
+pub struct Args {
+    #[command(flatten)]
+    key: KeyArgs,
+    /// The value; `-` reads standard input
+    #[arg(required_unless_present = "file", conflicts_with = "file")]
+    value: Option<String>,
+    /// Read the value from this file
+    #[arg(long, value_name = "PATH")]
+    file: Option<PathBuf>,
+    /// Let the value expire after this many seconds
+    #[arg(long, value_name = "SECONDS", value_parser = clap::value_parser!(u64).range(1..=TTL_MAX_S))]
+    ttl: Option<u64>,
+    /// Kept with the value and shown to HTTP readers
+    #[arg(long, value_name = "TYPE", default_value = "")]
+    content_type: String,
+    #[command(flatten)]
+    context: ContextArgs,
+}
+
+/// A hundred years.
+const TTL_MAX_S: u64 = 100 * 366 * 86_400;
+
+pub fn run(args: Args) -> anyhow::Result<ExitCode> {
+    let new = NewValue {
+        value: value(&args)?,
+        content_type: Bytes::from(args.content_type),
+        flags: 0,
+        ttl_ms: args.ttl.map(|seconds| seconds * 1000),
+    };
+    let options = args.key.options(args.context.context);
+    let access = &args.key.access;
+    let put =
+        async |client: &crate::client::Client| client.put(args.key.key(), new, &options).await;
+    let written = access.with_client(put)?;
+    finish_write(access, written)
+}
+
+fn value(args: &Args) -> anyhow::Result<Bytes> {
+    if let Some(path) = &args.file {
+        let bytes = std::fs::read(path);
+        return Ok(bytes.with_context(|| format!("cannot read {}", path.display()))?.into());
+    }
+    match args.value.as_deref() {
+        Some("-") => {
+            let mut bytes = Vec::new();
+            std::io::stdin().read_to_end(&mut bytes).context("cannot read standard input")?;
+            Ok(bytes.into())
+        }
+        value => Ok(Bytes::from(value.unwrap_or_default().to_string())),
+    }
+}
