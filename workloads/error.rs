@@ -17,16 +17,13 @@ pub struct Invalid {
 /// what was found and what is allowed.
 #[derive(Debug, thiserror::Error)]
 pub enum WorkloadError {
-    #[error(
-        "unknown workload `{found}`{}; known: {known}, or a path to a YAML file",
-        suggestion(.near.as_deref())
-    )]
+    #[error("unknown workload `{found}`{}; known: {known}", suggestion(.near.as_deref()))]
     Unknown { found: String, near: Option<String>, known: String },
     #[error("workload file {}: {source}; known without a file: {known}", path.display())]
     Unreadable { path: PathBuf, known: String, source: std::io::Error },
-    /// The text is no workload; the message carries line, column and the place in the text.
-    #[error("{origin}: {message}")]
-    Malformed { origin: String, message: String },
+    /// The text is no workload: no YAML, an unknown field, a wrong type.
+    #[error("{}: {message}", At { origin, line: *.line })]
+    Malformed { origin: String, line: Option<usize>, message: String },
     #[error("{}: {invalid}", At { origin, line: *.line })]
     Invalid { origin: String, line: Option<usize>, invalid: Invalid },
 }
@@ -62,6 +59,48 @@ pub(crate) fn nearest<'a>(
 
 pub(crate) fn suggestion(near: Option<&str>) -> String {
     near.map(|name| format!(" (did you mean `{name}`?)")).unwrap_or_default()
+}
+
+impl WorkloadError {
+    /// Says in one line what the YAML reader found wrong with `text`.
+    pub(crate) fn malformed(origin: &str, text: &str, error: &serde_yaml::Error) -> Self {
+        let line = error.location().map(|location| location.line() as usize);
+        let found = line.and_then(|line| text.lines().nth(line - 1)).unwrap_or("").trim();
+        let message = match error.without_snippet() {
+            serde_yaml::Error::SerdeUnknownField { field, expected, .. } => {
+                unknown("field", field, expected)
+            }
+            serde_yaml::Error::SerdeUnknownVariant { variant, expected, .. } => {
+                unknown("value", variant, expected)
+            }
+            serde_yaml::Error::InvalidScalar { ty, .. } => {
+                format!("`{found}`; allowed: {}", type_name(ty))
+            }
+            other => format!("{} (in `{found}`)", sentence(other)),
+        };
+        WorkloadError::Malformed { origin: origin.to_string(), line, message }
+    }
+}
+
+/// The reader's own words, without the position that we state ourselves.
+fn sentence(error: &serde_yaml::Error) -> String {
+    let text = error.to_string();
+    text.split(" at line ").next().unwrap_or(&text).to_string()
+}
+
+fn type_name(ty: &str) -> &str {
+    match ty {
+        "u32" | "u64" => "a whole number, not negative",
+        "f64" | "floating point" => "a number",
+        "bool" | "boolean" => "true or false",
+        other => other,
+    }
+}
+
+/// `unknown field `recrod_count` (did you mean `record_count`?); allowed: ...`.
+pub(crate) fn unknown(what: &str, found: &str, known: &[&str]) -> String {
+    let near = suggestion(nearest(found, known.iter().copied()));
+    format!("unknown {what} `{found}`{near}; allowed: {}", known.join(", "))
 }
 
 #[cfg(test)]

@@ -106,7 +106,7 @@ impl Workload {
         let path = Path::new(name_or_path);
         let file = path.components().count() > 1 || path.extension().is_some();
         if !file && !path.is_file() {
-            return Workload::named(name_or_path);
+            return Workload::named(name_or_path).map_err(or_a_path);
         }
         let text = std::fs::read_to_string(path).map_err(|source| WorkloadError::Unreadable {
             path: path.to_path_buf(),
@@ -135,9 +135,8 @@ fn known() -> String {
 }
 
 fn from_text(text: &str, origin: &str, name: Option<&str>) -> Result<Workload, WorkloadError> {
-    let mut overrides: Overrides = serde_yaml::from_str(text).map_err(|error| {
-        WorkloadError::Malformed { origin: origin.to_string(), message: error.to_string() }
-    })?;
+    let mut overrides: Overrides = serde_yaml::from_str(text)
+        .map_err(|error| WorkloadError::malformed(origin, text, &error))?;
     if overrides.name.is_none() && overrides.base.is_none() {
         overrides.name = name.map(str::to_string);
     }
@@ -151,9 +150,23 @@ fn from_text(text: &str, origin: &str, name: Option<&str>) -> Result<Workload, W
     Ok(workload)
 }
 
+/// Where a path would do as well, the message says so.
+fn or_a_path(error: WorkloadError) -> WorkloadError {
+    match error {
+        WorkloadError::Unknown { found, near, known } => {
+            let known = format!("{known}, or a path to a YAML file");
+            WorkloadError::Unknown { found, near, known }
+        }
+        other => other,
+    }
+}
+
 fn at_base(error: WorkloadError, text: &str, origin: &str) -> WorkloadError {
-    let line = line_of(text, "base").map(|line| format!("line {line}: ")).unwrap_or_default();
-    WorkloadError::Malformed { origin: origin.to_string(), message: format!("{line}{error}") }
+    WorkloadError::Malformed {
+        origin: origin.to_string(),
+        line: line_of(text, "base"),
+        message: error.to_string(),
+    }
 }
 
 /// The line, from 1, on which a field such as `proportions.read` is set; for a field that the text
@@ -244,6 +257,7 @@ mod tests {
         let error = Workload::load("ycbs_a").unwrap_err().to_string();
         assert!(error.contains("unknown workload `ycbs_a` (did you mean `ycsb_a`?)"), "{error}");
         assert!(error.contains("known: a, b, c, d, e, f, ycsb_a"), "{error}");
+        assert!(error.ends_with("ycsb_f, or a path to a YAML file"), "{error}");
     }
 
     #[test]
@@ -319,19 +333,44 @@ mod tests {
     }
 
     #[test]
-    fn an_unknown_field_is_named_with_its_line() {
-        let error = error("record_count: 5\nfield_cuont: 1");
-        assert!(error.contains("field_cuont") && error.contains("field_count"), "{error}");
-        assert!(error.contains("line 2") || error.contains(":2:"), "{error}");
-    }
-
-    #[test]
-    fn a_wrong_type_is_named_with_its_line() {
-        for text in
-            ["name: x\nrecord_count: many", "name: x\nfield_count: -3", "name: x\nupdate: fields"]
-        {
+    fn what_is_no_workload_is_named_with_line_and_what_is_allowed() {
+        for (text, expected) in [
+            (
+                "record_count: 5\nfield_cuont: 1",
+                "workload, line 2: unknown field `field_cuont` (did you mean `field_count`?); \
+                 allowed: base, name, record_count",
+            ),
+            (
+                "proportions: {raed: 1}",
+                "workload, line 1: unknown field `raed` (did you mean `read`?); allowed: read, up",
+            ),
+            (
+                "name: x\nupdate: fields",
+                "workload, line 2: unknown value `fields` (did you mean `field`?); allowed: field",
+            ),
+            (
+                "name: x\nrecord_count: many",
+                "workload, line 2: `record_count: many`; allowed: a whole number, not negative",
+            ),
+            ("field_count: -3", "workload, line 1: `field_count: -3`; allowed: a whole number"),
+            ("field_count: 1.5", "workload, line 1: `field_count: 1.5`; allowed: a whole number"),
+            (
+                "proportions: {read: all}",
+                "workload, line 1: `proportions: {read: all}`; allowed: a num",
+            ),
+            (
+                "read_all_fields: 7",
+                "workload, line 1: `read_all_fields: 7`; allowed: true or false",
+            ),
+            (
+                "name: x\nrequest_distribution: zipfain",
+                "workload, line 2: unknown distribution `zipfain` (did you mean `zipfian`?)",
+            ),
+            ("name: [", "workload, line 1: "),
+        ] {
             let error = error(text);
-            assert!(error.contains("line 2") || error.contains(":2:"), "{error}");
+            assert!(error.starts_with(expected), "{error}");
+            assert_eq!(error.lines().count(), 1, "{error}");
         }
     }
 
@@ -367,6 +406,6 @@ mod tests {
     #[test]
     fn an_unknown_base_is_named_with_its_line() {
         let error = error("name: mine\nbase: ycsb_q");
-        assert!(error.starts_with("workload: line 2: unknown workload `ycsb_q`"), "{error}");
+        assert!(error.starts_with("workload, line 2: unknown workload `ycsb_q`"), "{error}");
     }
 }

@@ -1,7 +1,7 @@
 //! A distribution in YAML: a name, or a name with its settings.
 
 use super::{Distribution, YCSB_THETA, Zipfian};
-use crate::error::{nearest, suggestion};
+use crate::error::unknown;
 use serde::de::{self, DeserializeSeed, IgnoredAny, MapAccess, Visitor};
 use serde::ser::SerializeMap;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
@@ -59,11 +59,6 @@ impl ZipfianSettings {
             (other, _) => Err(unknown("mode of zipfian", other, &MODES)),
         }
     }
-}
-
-fn unknown(what: &str, found: &str, known: &[&str]) -> String {
-    let near = suggestion(nearest(found, known.iter().copied()));
-    format!("unknown {what} `{found}`{near}; allowed: {}", known.join(", "))
 }
 
 /// `zipfian: exact` or `zipfian: {mode: exact, theta: 0.8}`.
