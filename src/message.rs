@@ -1,10 +1,11 @@
-//! Every message between nodes, and every request and reply of a client: the protocol's table of contents.
+//! Every message between nodes, and every request and reply of a client: the protocol's table of
+//! contents.
 //!
 //! ```text
 //!   write   any node ──Apply──► one replica of the key: stamps, stores, answers Applied(record)
 //!                    ──Merge──► the other replicas: merge, store
 //!                    ◄─Stored── each, once it is durable there; W of them make the reply
-//!   read    any node ──Read───► R replicas ◄─Found(record)── ; stale ones get a Merge (read repair)
+//!   read    any node ──Read───► R replicas ◄─Found(record)── ; stale ones get a Merge
 //!   always  Heartbeat to every peer; Gossip ⇄ GossipReply with one peer at a time
 //! ```
 //!
@@ -27,7 +28,8 @@ pub struct Header {
     pub clock: u64,
 }
 
-/// Names a request at its coordinator. Answers carry it back; an unknown one is late and is dropped.
+/// Names a request at its coordinator. Answers carry it back; an unknown one is late and is
+/// dropped.
 pub type RequestId = u64;
 
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -37,7 +39,8 @@ pub enum Message {
     Apply { id: RequestId, key: Bytes, change: Change, context: Option<Bytes>, budget_ms: u32 },
     /// The stamped record, not yet durable: the coordinator sends it on while the disk works.
     Applied { id: RequestId, record: Record },
-    /// A finished record: merge it into what is held and store the result. Read repair is one of these.
+    /// A finished record: merge it into what is held and store the result. Read repair is one of
+    /// these.
     Merge { id: RequestId, key: Bytes, record: Record, budget_ms: u32 },
     /// An Apply or a Merge is durable here, as the engine's `sync` setting defines durable.
     Stored { id: RequestId },
@@ -80,7 +83,8 @@ pub struct Digest {
     pub version: u64,
 }
 
-/// What a member says of itself. The higher (incarnation, version) wins; only the member raises them.
+/// What a member says of itself. The higher (incarnation, version) wins; only the member raises
+/// them.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct MemberState {
     pub id: NodeId,
@@ -137,12 +141,12 @@ pub enum Reply {
 pub enum Failure {
     #[error("too few live replicas: {needed} needed, {alive} alive")]
     TooFewReplicas { needed: u32, alive: u32 },
-    /// `maybe_done`: a write that may have reached a replica, and may surface later. `needed` 0: the
-    /// coordinator itself did not reply, and the client gave up.
+    /// `maybe_done`: a write that may have reached a replica, and may surface later. `needed` 0:
+    /// the coordinator itself did not reply, and the client gave up.
     #[error("timed out: {}", answered(*acks, *needed))]
     TimedOut { acks: u32, needed: u32, maybe_done: bool },
-    /// The client has no connection to a coordinator, or lost it before the reply came. `maybe_done`:
-    /// this was a write that had already been handed to the socket.
+    /// The client has no connection to a coordinator, or lost it before the reply came.
+    /// `maybe_done`: this was a write that had already been handed to the socket.
     #[error("the connection to the coordinator is down")]
     Disconnected { maybe_done: bool },
     /// `maybe_done`: false also where the replica that stamps refused before it stored anything.
@@ -173,8 +177,8 @@ pub enum Outcome {
 }
 
 impl Failure {
-    /// Reads change nothing, so a failed read is certainly not done. A write that reached a replica may
-    /// still surface.
+    /// Reads change nothing, so a failed read is certainly not done. A write that reached a replica
+    /// may still surface.
     pub fn outcome(&self) -> Outcome {
         match self {
             Failure::TimedOut { maybe_done: true, .. }

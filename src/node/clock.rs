@@ -8,7 +8,8 @@
 //!   [ microseconds since 1970, good until 2112  |  counter   ]
 //! ```
 //!
-//! A counter that runs over carries into the microseconds, which is harmless: order is all that counts.
+//! A counter that runs over carries into the microseconds, which is harmless: order is all that
+//! counts.
 
 const COUNTER_BITS: u32 = 12;
 const WALL_US_MAX: u64 = u64::MAX >> COUNTER_BITS;
@@ -47,8 +48,8 @@ impl Clock {
         (self.peek(wall_us) >> COUNTER_BITS) / 1_000
     }
 
-    /// Follows a time that a peer sent. The bound is against the wall clock, not against `last`, so that
-    /// a chain of peers cannot pull each other ahead.
+    /// Follows a time that a peer sent. The bound is against the wall clock, not against `last`, so
+    /// that a chain of peers cannot pull each other ahead.
     pub fn observe(&mut self, remote: u64, wall_us: u64) -> Result<(), Drift> {
         let ahead_us = (remote >> COUNTER_BITS).saturating_sub(wall_us);
         if ahead_us > self.drift_max_us {

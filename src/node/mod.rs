@@ -1,8 +1,9 @@
 //! The protocol, as a pure state machine: `step(now, input) -> effects`.
 //!
-//! Nothing here opens a socket, reads a clock, starts a thread or touches a disk. Time comes with every
-//! input, storage is an effect with a ticket, randomness is a seed. So one and the same code runs in a
-//! process, in a simulator that replays a schedule, and in a bench that has nothing else to do.
+//! Nothing here opens a socket, reads a clock, starts a thread or touches a disk. Time comes with
+//! every input, storage is an effect with a ticket, randomness is a seed. So one and the same code
+//! runs in a process, in a simulator that replays a schedule, and in a bench that has nothing else
+//! to do.
 //!
 //! ```text
 //!              Input                        Node                          Effect
@@ -14,15 +15,15 @@
 //!   Timer, Peer ────────► membership/   heartbeats, verdicts, gossip ──► Send, Timer, Event
 //! ```
 //!
-//! A coordinator reaches its own replica by the same messages as a remote one. They go through a local
-//! queue that is emptied before the step ends, so there is one path to get right, not two.
+//! A coordinator reaches its own replica by the same messages as a remote one. They go through a
+//! local queue that is emptied before the step ends, so there is one path to get right, not two.
 //!
 //! # Reading order
 //!
 //! `message.rs` first: it is the protocol's table of contents. Then `coordinator/write.rs`,
-//! `replica/mod.rs`, `coordinator/read.rs`, `membership/mod.rs`. The rest are their tools: `routing`
-//! (who owns a key), `clock` (the hybrid clock of stamps), `table` and `wheel` (what is pending, and
-//! until when), `turn` (what one step may see).
+//! `replica/mod.rs`, `coordinator/read.rs`, `membership/mod.rs`. The rest are their tools:
+//! `routing` (who owns a key), `clock` (the hybrid clock of stamps), `table` and `wheel` (what is
+//! pending, and until when), `turn` (what one step may see).
 //!
 //! # Invariants
 //!
@@ -36,21 +37,24 @@
 //!
 //! * No hints. A replica that was down or silent during a write learns of it by read repair alone.
 //!   Hints hang where `coordinator/write.rs` forgets the replicas that never acknowledged.
-//! * No anti-entropy. Keys that nobody reads stay apart. An exchange between owners of a range would
-//!   send the same `Merge` messages that read repair sends.
-//! * No change of topology. The epoch is in every message and replicas refuse an older one, but it never
-//!   grows. A second placement beside the present one, in `routing.rs`, and quorums counted in both,
-//!   would be the beginning. A header carries the epoch of its batch, so a node must let its queues
-//!   run dry before it takes a new one.
-//! * Tombstones and expired values are kept for ever: collecting them safely needs every owner's word.
+//! * No anti-entropy. Keys that nobody reads stay apart. An exchange between owners of a range
+//!   would send the same `Merge` messages that read repair sends.
+//! * No change of topology. The epoch is in every message and replicas refuse an older one, but it
+//!   never grows. A second placement beside the present one, in `routing.rs`, and quorums counted
+//!   in both, would be the beginning. A header carries the epoch of its batch, so a node must let
+//!   its queues run dry before it takes a new one.
+//! * Tombstones and expired values are kept for ever: collecting them safely needs every owner's
+//!   word.
 //! * Strict quorums only: no fallback replica takes a write for an owner that is down.
 //! * A stamping replica that refuses is not replaced by another one, although it would be safe for
 //!   refusals that are certain; the client retries.
-//! * A peer's address is taken from the settings. Gossip tells a newer one, which only `status` shows.
-//! * The hybrid clock is not persisted: after a restart with a wall clock that went back, stamps may be
-//!   lower than earlier ones until a peer was heard. A new actor at each start keeps them distinct.
-//! * A node whose clock runs ahead beyond the bound is ignored by its peers, but still answers with what
-//!   a level of one can get from its own disk.
+//! * A peer's address is taken from the settings. Gossip tells a newer one, which only `status`
+//!   shows.
+//! * The hybrid clock is not persisted: after a restart with a wall clock that went back, stamps
+//!   may be lower than earlier ones until a peer was heard. A new actor at each start keeps them
+//!   distinct.
+//! * A node whose clock runs ahead beyond the bound is ignored by its peers, but still answers with
+//!   what a level of one can get from its own disk.
 
 mod clock;
 mod coordinator;
@@ -90,7 +94,8 @@ pub struct Now {
     pub wall_us: u64,
 }
 
-/// Names a client's request towards the shell; the shell chooses it and gets it back with the reply.
+/// Names a client's request towards the shell; the shell chooses it and gets it back with the
+/// reply.
 pub type ClientTag = u64;
 
 /// Names a storage effect until its completion comes back.
@@ -135,8 +140,8 @@ pub enum Effect {
         ticket: Ticket,
         key: Bytes,
     },
-    /// Write the record of a key and complete once it is durable. Two saves of one key are applied in
-    /// the order in which they were emitted.
+    /// Write the record of a key and complete once it is durable. Two saves of one key are applied
+    /// in the order in which they were emitted.
     Save {
         ticket: Ticket,
         key: Bytes,
@@ -146,7 +151,8 @@ pub enum Effect {
         tag: ClientTag,
         reply: Reply,
     },
-    /// Step again with this timer at this monotonic time. One pending per kind: a later one replaces it.
+    /// Step again with this timer at this monotonic time. One pending per kind: a later one
+    /// replaces it.
     Timer {
         at_us: u64,
         timer: Timer,
@@ -332,8 +338,9 @@ impl Node {
         (&mut self.membership, Scene { now, counters: &mut self.counters, out })
     }
 
-    /// A batch of a peer. One whose sender's clock is too far ahead is dropped whole, heartbeats and
-    /// all: so that node is down in our eyes until its clock is mended, and no version of it spreads.
+    /// A batch of a peer. One whose sender's clock is too far ahead is dropped whole, heartbeats
+    /// and all: so that node is down in our eyes until its clock is mended, and no version of it
+    /// spreads.
     fn peer(&mut self, now: Now, header: Header, messages: Vec<Message>, out: &mut Vec<Effect>) {
         if header.to != self.settings.id || header.from == self.settings.id {
             self.counters.misdirected += 1;

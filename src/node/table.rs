@@ -6,8 +6,8 @@ const SLOT_MASK: u64 = (1 << SLOT_BITS) - 1;
 
 /// Values by id. A lookup is an index and a comparison; a slot is used again, an id never.
 ///
-/// The sequence starts where the caller says: a node starts each life somewhere else, so that an answer
-/// to a request of its former life names nothing in this one.
+/// The sequence starts where the caller says: a node starts each life somewhere else, so that an
+/// answer to a request of its former life names nothing in this one.
 #[derive(Debug)]
 pub(super) struct Table<T> {
     slots: Vec<Slot<T>>,

@@ -1,4 +1,5 @@
-//! One step's surroundings: what coordinator and replica may see and do while they handle one input.
+//! One step's surroundings: what coordinator and replica may see and do while they handle one
+//! input.
 
 use super::clock::Clock;
 use super::membership::Membership;

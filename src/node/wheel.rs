@@ -1,8 +1,9 @@
 //! A timer wheel: which requests to look at when, without a timer per request.
 //!
-//! Varghese and Lauck, "Hashed and Hierarchical Timing Wheels", 1987, scheme 6. An id lies in the slot
-//! of its tick, modulo the wheel's size; whoever looks at it decides whether it is due. Ids of requests
-//! that ended in the meantime stay where they are and are recognised as unknown when their tick comes.
+//! Varghese and Lauck, "Hashed and Hierarchical Timing Wheels", 1987, scheme 6. An id lies in the
+//! slot of its tick, modulo the wheel's size; whoever looks at it decides whether it is due. Ids of
+//! requests that ended in the meantime stay where they are and are recognised as unknown when their
+//! tick comes.
 
 /// How late a deadline may be noticed, in microseconds.
 pub(super) const TICK_US: u64 = 5_000;

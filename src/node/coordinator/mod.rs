@@ -1,4 +1,5 @@
-//! The coordinator: whichever node the client asked. It finds the owners, sends, counts and replies.
+//! The coordinator: whichever node the client asked. It finds the owners, sends, counts and
+//! replies.
 //!
 //! ```text
 //!              admitted                 level reached                all asked have answered
@@ -281,8 +282,8 @@ impl Coordinator {
         }
     }
 
-    /// Remembers an answered request, and forgets the oldest one where too many linger: a replica that
-    /// is silent but not yet known to be down must not use up the table.
+    /// Remembers an answered request, and forgets the oldest one where too many linger: a replica
+    /// that is silent but not yet known to be down must not use up the table.
     fn linger(&mut self, turn: &mut Turn, id: RequestId) {
         while let Some(oldest) = self.lingering.front().copied() {
             let gone = !self.pending.contains(oldest);
@@ -333,8 +334,8 @@ fn check(settings: &Settings, request: &Request) -> Result<(), Failure> {
     Ok(())
 }
 
-/// What a writing operation changes; None for a read. A time to live becomes an instant here and only
-/// here, so that all replicas hold the same one.
+/// What a writing operation changes; None for a read. A time to live becomes an instant here and
+/// only here, so that all replicas hold the same one.
 fn change(turn: &Turn, operation: Operation) -> Option<Change> {
     match operation {
         Operation::Get => None,

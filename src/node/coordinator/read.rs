@@ -2,16 +2,16 @@
 //!
 //! ```text
 //!            R answers, all alike
-//!   Asking ───────────────────────────────────────────► Settled ──► late answers: repair behind the scenes
-//!     │ │ R answers that differ              ▲
-//!     │ └──────────► Repairing ──────────────┘ R replicas hold the merged record
+//!   Asking ───────────────────────────────────────────► Settled; late answers are repaired, too
+//!     │ │ R answers that differ                             ▲
+//!     │ └──────────► Repairing ─────────────────────────────┘ R replicas hold the merged record
 //!     └ silence for `hedge_ms`, or a refusal: ask further owners
 //! ```
 //!
-//! Repair is part of the read: the reply waits until R replicas hold what it shows. Without that two
-//! reads in a row could see a write and then not see it, because a write in progress, or one that
-//! failed, may sit on a single replica. When the repair misses the deadline the read fails, as in
-//! Cassandra's blocking repair; answering anyway would break that promise silently.
+//! Repair is part of the read: the reply waits until R replicas hold what it shows. Without that
+//! two reads in a row could see a write and then not see it, because a write in progress, or one
+//! that failed, may sit on a single replica. When the repair misses the deadline the read fails, as
+//! in Cassandra's blocking repair; answering anyway would break that promise silently.
 //!
 //! A tombstone is a record like any other: it is merged, it shadows, and it is sent in repairs.
 
@@ -174,8 +174,8 @@ impl Read {
         turn.send(self.owners.at(position), Message::Merge { id, key, record, budget_ms });
     }
 
-    /// What the reply shows is fixed by now. An answer that is behind is repaired; one that knows more
-    /// is spread among the others, and a later read will show it.
+    /// What the reply shows is fixed by now. An answer that is behind is repaired; one that knows
+    /// more is spread among the others, and a later read will show it.
     fn found_late(
         &mut self,
         turn: &mut Turn,

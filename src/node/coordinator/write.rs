@@ -1,4 +1,5 @@
-//! A write: one replica stamps it, all others merge the stamped record, W durable copies make the reply.
+//! A write: one replica stamps it, all others merge the stamped record, W durable copies make the
+//! reply.
 //!
 //! ```text
 //!   coordinator          stamping replica          other replicas
@@ -9,8 +10,9 @@
 //!        │ ◄──────────────────────────Stored─────────────── │      W of them: Written
 //! ```
 //!
-//! Exactly one replica stamps: a second Apply of one request would be a second version of one write. So
-//! a stamping replica that falls silent is not replaced; the outcome of the write is unknown.
+//! Exactly one replica stamps: a second Apply of one request would be a second version of one
+//! write. So a stamping replica that falls silent is not replaced; the outcome of the write is
+//! unknown.
 
 use super::{Asked, Kind, conclude, describe, replicas_needed, require_alive};
 use crate::message::{Failure, Message, Refused, Reply, RequestId};
@@ -32,7 +34,8 @@ pub(super) struct Write {
     deadline_us: u64,
     /// What the stamping replica made of the change; None until it has answered.
     record: Option<Record>,
-    /// Owners that were asked to hold the record, those where it is durable, and those that refused.
+    /// Owners that were asked to hold the record, those where it is durable, and those that
+    /// refused.
     sent: Set,
     stored: Set,
     refused: Set,

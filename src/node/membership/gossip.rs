@@ -6,8 +6,8 @@
 //!             ──GossipReply(what was wanted)─────►
 //! ```
 //!
-//! Demers et al., "Epidemic Algorithms for Replicated Database Maintenance", 1987, section 1.3: push-pull
-//! reaches everybody in O(log members) rounds.
+//! Demers et al., "Epidemic Algorithms for Replicated Database Maintenance", 1987, section 1.3:
+//! push-pull reaches everybody in O(log members) rounds.
 
 use super::{Membership, Scene};
 use crate::message::{Digest, MemberState, Message};

@@ -1,4 +1,5 @@
-//! One peer's liveness, as this node sees it: a detector per life of the peer, and what it concludes.
+//! One peer's liveness, as this node sees it: a detector per life of the peer, and what it
+//! concludes.
 
 use crate::node::{Event, Standing};
 use quorate_strategies::detection::{Detector, Verdict};

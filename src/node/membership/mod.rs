@@ -1,8 +1,9 @@
-//! Membership: who belongs to the cluster, where they are reached, and whom this node believes alive.
+//! Membership: who belongs to the cluster, where they are reached, and whom this node believes
+//! alive.
 //!
 //! ```text
-//!   what a member says of itself        spread by gossip        (incarnation, version), addresses, epoch
-//!   whether a member is alive           never spread            each node's own opinion, from heartbeats
+//!   what a member says of itself   spread by gossip   (incarnation, version), addresses, epoch
+//!   whether a member is alive      never spread       each node's opinion, from heartbeats
 //! ```
 //!
 //! The two never mix. A state travels through third parties and stays true; an opinion that travels
@@ -10,13 +11,14 @@
 //!
 //! # Invariants
 //!
-//! * Only a member raises its own (incarnation, version); everybody else keeps the highest that they saw.
+//! * Only a member raises its own (incarnation, version); everybody else keeps the highest that
+//!   they saw.
 //! * A peer is up only after this process heard that incarnation of it directly.
-//! * An incarnation more than a year ahead of the wall clock is a corrupt one and is ignored: believed
-//!   once, it could never be overtaken.
+//! * An incarnation more than a year ahead of the wall clock is a corrupt one and is ignored:
+//!   believed once, it could never be overtaken.
 //!
-//! Only heartbeats count as hearing. Other messages come in bursts and only from peers that have work
-//! for us; a detector that learns intervals would learn the workload.
+//! Only heartbeats count as hearing. Other messages come in bursts and only from peers that have
+//! work for us; a detector that learns intervals would learn the workload.
 
 mod gossip;
 mod liveness;
@@ -141,7 +143,8 @@ impl Membership {
         scene.out.push(Effect::Timer { at_us, timer });
     }
 
-    /// A heartbeat arrived. The first of each life is answered at once, so that the peer hears us too.
+    /// A heartbeat arrived. The first of each life is answered at once, so that the peer hears us
+    /// too.
     pub fn heard(&mut self, scene: &mut Scene, from: NodeId, incarnation: u64) {
         let plausible = scene.is_plausible(incarnation);
         let Some(index) = self.index(from).filter(|_| from != self.id) else { return };
@@ -182,7 +185,8 @@ impl Membership {
         alive
     }
 
-    /// Whom to ask first among some owners: this node itself, else the first that is up, else the first.
+    /// Whom to ask first among some owners: this node itself, else the first that is up, else the
+    /// first.
     pub fn first_choice(&self, owners: &Owners, among: Set) -> Option<usize> {
         let own = owners.position(self.id).filter(|position| among.contains(*position));
         let is_up = |position: &usize| self.standing(owners.at(*position)) == Standing::Up;

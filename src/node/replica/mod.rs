@@ -8,17 +8,18 @@
 //!   Read ──► Load ──► Found                             durable records only
 //! ```
 //!
-//! A latch keeps the newest record of its key while saves are in flight, so that the next change of a
-//! hot key builds on it without waiting for the disk; the group commit then takes them all at once.
+//! A latch keeps the newest record of its key while saves are in flight, so that the next change of
+//! a hot key builds on it without waiting for the disk; the group commit then takes them all at
+//! once.
 //!
 //! # Invariants
 //!
 //! * Changes of one key are made one after the other, each on the outcome of the one before.
-//! * `Stored` is said only of what is durable here; a merge that changes nothing waits for the save of
-//!   what it equals, if that one is still in flight.
+//! * `Stored` is said only of what is durable here; a merge that changes nothing waits for the save
+//!   of what it equals, if that one is still in flight.
 //! * A read sees what the engine has: never a record that a crash could take back.
-//! * Work of a stale epoch, of a key that is not owned, or past its deadline is refused before anything
-//!   is changed.
+//! * Work of a stale epoch, of a key that is not owned, or past its deadline is refused before
+//!   anything is changed.
 
 mod latch;
 

@@ -1,15 +1,20 @@
-//! A cluster in one thread: nodes, a network, disks and a clock that only moves when nothing is left
-//! to do before it does. Everything is ordered by (time, sequence), so that a run can be repeated.
+//! A cluster in one thread: nodes, a network, disks and a clock that only moves when nothing is
+//! left to do before it does. Everything is ordered by (time, sequence), so that a run can be
+//! repeated.
 #![allow(clippy::unwrap_used)]
 
+mod members;
+mod reads;
+mod replicas;
+mod schedules;
 mod writes;
 
 use super::*;
-use crate::config::{Limits, ReadFanout, Replication, Timing};
+use crate::config::{Limits, Replication, Timing};
 use crate::message::{Failure, Level, Operation};
 use quorate_strategies::conflict::{Answer, Record};
-use quorate_strategies::{Choice, Conflict, Detection, Member, Topology};
-use std::collections::{BTreeMap, BTreeSet};
+use quorate_strategies::{Choice, Detection, Member, Topology};
+use std::collections::BTreeMap;
 
 const MS: u64 = 1_000;
 const NETWORK_US: u64 = 200;
@@ -26,8 +31,8 @@ enum Happening {
     Fire { node: NodeId, life: u64, timer: Timer },
 }
 
-/// Whether a message is lost: sender, receiver, message.
-type Loses = Box<dyn Fn(NodeId, NodeId, &Message) -> bool>;
+/// Whether something befalls a message: sender, receiver, message.
+type Rule = Box<dyn Fn(NodeId, NodeId, &Message) -> bool>;
 
 struct Process {
     node: Node,
@@ -47,8 +52,11 @@ struct Cluster {
     disks: BTreeMap<NodeId, BTreeMap<Bytes, Bytes>>,
     agenda: BTreeMap<(u64, u64), Happening>,
     sequence: u64,
-    loses: Vec<Loses>,
+    /// Messages that are lost, and messages that arrive twice.
+    loses: Vec<Rule>,
+    repeats: Vec<Rule>,
     replies: BTreeMap<ClientTag, Reply>,
+    replied_at_us: BTreeMap<ClientTag, u64>,
     next_tag: ClientTag,
     events: Vec<(NodeId, Event)>,
     /// Every effect of every node, as text.
@@ -68,7 +76,12 @@ fn settings(members: u64, n: usize) -> Settings {
         addresses: ids
             .map(|id| (id, Address { grpc: format!("{id}:1"), http: format!("{id}:2") }))
             .collect(),
-        replication: Replication { n, ..Replication::default() },
+        replication: Replication {
+            n,
+            r: Level::Quorum,
+            w: Level::Quorum,
+            ..Replication::default()
+        },
         timing: Timing { heartbeat_interval_ms: 100, gossip_interval_ms: 100, ..Timing::default() },
         limits: Limits { in_flight: 64, ..Limits::default() },
         partitioning: Choice::default(),
@@ -81,8 +94,17 @@ fn settings(members: u64, n: usize) -> Settings {
 impl Cluster {
     /// Starts all nodes and lets them hear each other.
     fn start(settings: Settings) -> Cluster {
+        let mut cluster = Cluster::empty(settings);
+        for id in cluster.disks.keys().copied().collect::<Vec<_>>() {
+            cluster.boot(id, 100);
+        }
+        cluster.run(50 * MS);
+        cluster
+    }
+
+    fn empty(settings: Settings) -> Cluster {
         let ids: Vec<NodeId> = settings.topology.members.iter().map(|it| it.id).collect();
-        let mut cluster = Cluster {
+        Cluster {
             settings,
             now_us: 1_000_000,
             wall_offset_us: BTreeMap::new(),
@@ -91,16 +113,13 @@ impl Cluster {
             agenda: BTreeMap::new(),
             sequence: 0,
             loses: Vec::new(),
+            repeats: Vec::new(),
             replies: BTreeMap::new(),
+            replied_at_us: BTreeMap::new(),
             next_tag: 1,
             events: Vec::new(),
             log: Vec::new(),
-        };
-        for id in ids {
-            cluster.boot(id, 100);
         }
-        cluster.run(50 * MS);
-        cluster
     }
 
     fn three() -> Cluster {
@@ -167,9 +186,13 @@ impl Cluster {
                 Effect::Send { to, message } => {
                     assert_ne!(to, id, "a node sends nothing to itself");
                     let header = process.node.header(to, now);
-                    if !self.loses.iter().any(|loses| loses(id, to, &message)) {
+                    let meets = |rules: &[Rule]| rules.iter().any(|rule| rule(id, to, &message));
+                    let copies =
+                        if meets(&self.loses) { 0 } else { 1 + u64::from(meets(&self.repeats)) };
+                    for copy in 1..=copies {
+                        let message = message.clone();
                         let happening = Happening::Deliver { header, message };
-                        self.schedule(self.now_us + NETWORK_US, happening);
+                        self.schedule(self.now_us + copy * NETWORK_US, happening);
                     }
                 }
                 Effect::Load { ticket, key } => {
@@ -182,6 +205,7 @@ impl Cluster {
                     self.schedule(at_us, Happening::Save { node, life, ticket, key, record });
                 }
                 Effect::Reply { tag, reply } => {
+                    self.replied_at_us.insert(tag, self.now_us);
                     let second = self.replies.insert(tag, reply);
                     assert_eq!(second, None, "request {tag} was answered twice");
                 }
@@ -289,12 +313,6 @@ impl Cluster {
     fn stored(&self, id: u64, key: &'static str) -> Option<Record> {
         let bytes = self.disks[&NodeId(id)].get(key.as_bytes())?;
         Some(Record::decode(bytes.clone()).unwrap())
-    }
-
-    /// Puts a value on one disk alone, as a write that reached only one replica would.
-    fn plant(&mut self, id: u64, key: &'static str, record: &Record) {
-        let disk = self.disks.get_mut(&NodeId(id)).unwrap();
-        disk.insert(Bytes::from_static(key.as_bytes()), record.encode());
     }
 
     fn counters(&self, id: u64) -> &Counters {
