@@ -1,10 +1,10 @@
 //! The registry: one row makes a strategy exist.
 //!
 //! A family is a marker type that implements [`Family`] and lists its rows. [`Choice`] is what YAML
-//! says: a name, or a name with settings (`vnodes` or `vnodes: {per_node: 8}`). It is checked against
-//! the rows while it is being read, so that an error carries the position in the file.
+//! says: a name, or a name with settings (`vnodes` or `vnodes: {per_node: 8}`). It is checked
+//! against the rows while it is being read, so that an error carries the position in the file.
 
-use serde::de::{self, DeserializeOwned, MapAccess, Visitor};
+use serde::de::{self, DeserializeOwned, DeserializeSeed, MapAccess, Visitor};
 use serde::ser::SerializeMap;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use serde_json::{Map, Value};
@@ -30,7 +30,7 @@ pub struct Entry<S: ?Sized + 'static> {
     pub about: &'static str,
     /// Where the algorithm comes from: paper and section, or the store that uses it.
     pub paper: &'static str,
-    /// One for each key of `defaults`, in the same order.
+    /// One for each key of `defaults`, the most important first.
     pub parameters: &'static [Parameter],
     /// The settings that hold where YAML is silent.
     pub defaults: fn() -> Settings,
@@ -113,15 +113,16 @@ pub struct Choice<F: Family> {
 }
 
 impl<F: Family> Choice<F> {
-    /// Looks `name` up, fills silent settings with their defaults, and builds once to check the values.
+    /// Looks `name` up, fills silent settings with their defaults, and builds once to check the
+    /// values.
     pub fn new(name: &str, given: Settings) -> Result<Self, Invalid> {
         let entry = find::<F>(name)?;
         let mut settings = (entry.defaults)();
-        for (key, value) in given {
-            match settings.get_mut(&key) {
-                Some(slot) => *slot = value,
-                None => return Err(unknown_setting(entry, &key)),
-            }
+        for (name, value) in given {
+            check_type(entry, parameter(entry, &name)?, &value)?;
+            // `8` and `8.0` are one setting, so they must be one value.
+            let fraction = value.as_f64().filter(|_| settings[&name].is_f64());
+            settings.insert(name, fraction.map_or(value, Value::from));
         }
         (entry.build)(&settings)?;
         Ok(Choice { entry, settings })
@@ -158,13 +159,35 @@ fn find<F: Family>(name: &str) -> Result<&'static Entry<F::Strategy>, Invalid> {
     })
 }
 
-fn unknown_setting<S: ?Sized>(entry: &'static Entry<S>, found: &str) -> Invalid {
+fn parameter<S: ?Sized>(
+    entry: &'static Entry<S>,
+    found: &str,
+) -> Result<&'static Parameter, Invalid> {
     let names = || entry.parameters.iter().map(|parameter| parameter.name);
-    Invalid::UnknownSetting {
+    let known = entry.parameters.iter().find(|parameter| parameter.name == found);
+    known.ok_or_else(|| Invalid::UnknownSetting {
         strategy: entry.name,
         found: found.to_string(),
         near: nearest(found, names()).map(str::to_string),
         known: join(names()),
+    })
+}
+
+/// Refuses a value that is none of the setting's type: alone among defaults it cannot be read.
+fn check_type<S: ?Sized>(
+    entry: &Entry<S>,
+    parameter: &'static Parameter,
+    value: &Value,
+) -> Result<(), Invalid> {
+    let mut settings = (entry.defaults)();
+    settings.insert(parameter.name.to_string(), value.clone());
+    match (entry.build)(&settings) {
+        Err(Invalid::Malformed(_)) => Err(Invalid::OutOfRange {
+            setting: parameter.name,
+            found: value.to_string(),
+            allowed: parameter.about.to_string(),
+        }),
+        _ => Ok(()),
     }
 }
 
@@ -230,20 +253,215 @@ impl<'de, F: Family> Visitor<'de> for ChoiceVisitor<F> {
     }
 
     fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
-        let Some(name) = map.next_key::<String>()? else {
-            return Err(de::Error::custom(Invalid::Malformed(format!(
-                "a {} strategy needs a name",
-                F::NAME
-            ))));
+        let name = FnSeed(|name: &str| find::<F>(name));
+        let Some(entry) = map.next_key_seed(name)? else {
+            let message = format!("a {} strategy needs a name", F::NAME);
+            return Err(de::Error::custom(Invalid::Malformed(message)));
         };
-        find::<F>(&name).map_err(de::Error::custom)?;
-        let settings = map.next_value::<Option<Settings>>()?.unwrap_or_default();
-        if let Some(second) = map.next_key::<String>()? {
-            return Err(de::Error::custom(Invalid::Malformed(format!(
-                "one {} strategy at a time: found `{name}` and `{second}`",
-                F::NAME
-            ))));
+        let settings = map.next_value_seed(SettingsSeed { entry })?;
+        let second = FnSeed(|second: &str| {
+            let (family, first) = (F::NAME, entry.name);
+            let message =
+                format!("one {family} strategy at a time: found `{first}` and `{second}`");
+            Err::<(), _>(Invalid::Malformed(message))
+        });
+        map.next_key_seed(second)?;
+        Choice::new(entry.name, settings).map_err(de::Error::custom)
+    }
+}
+
+/// Judges a key of a map while it is being read, so that an error points at the key.
+struct FnSeed<J>(J);
+
+impl<'de, T, J: FnOnce(&str) -> Result<T, Invalid>> DeserializeSeed<'de> for FnSeed<J> {
+    type Value = T;
+
+    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<T, D::Error> {
+        deserializer.deserialize_str(self)
+    }
+}
+
+impl<T, J: FnOnce(&str) -> Result<T, Invalid>> Visitor<'_> for FnSeed<J> {
+    type Value = T;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a name")
+    }
+
+    fn visit_str<E: de::Error>(self, name: &str) -> Result<T, E> {
+        (self.0)(name).map_err(E::custom)
+    }
+}
+
+/// Reads the settings of a known strategy; nothing at all stands for none.
+struct SettingsSeed<S: ?Sized + 'static> {
+    entry: &'static Entry<S>,
+}
+
+impl<'de, S: ?Sized> DeserializeSeed<'de> for SettingsSeed<S> {
+    type Value = Settings;
+
+    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Settings, D::Error> {
+        deserializer.deserialize_any(self)
+    }
+}
+
+impl<'de, S: ?Sized> Visitor<'de> for SettingsSeed<S> {
+    type Value = Settings;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let known = join(self.entry.parameters.iter().map(|parameter| parameter.name));
+        write!(f, "the settings of {} ({known})", self.entry.name)
+    }
+
+    fn visit_unit<E: de::Error>(self) -> Result<Settings, E> {
+        Ok(Settings::new())
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Settings, A::Error> {
+        let mut settings = Settings::new();
+        let key = || FnSeed(|name: &str| parameter(self.entry, name));
+        while let Some(parameter) = map.next_key_seed(key())? {
+            let value = map.next_value::<Value>()?;
+            check_type(self.entry, parameter, &value).map_err(de::Error::custom)?;
+            settings.insert(parameter.name.to_string(), value);
         }
-        Choice::new(&name, settings).map_err(de::Error::custom)
+        Ok(settings)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+    use crate::{Compaction, Conflict, Detection, Partitioning};
+
+    #[derive(Debug, Deserialize)]
+    #[serde(deny_unknown_fields)]
+    struct File {
+        #[serde(rename = "title")]
+        _title: String,
+        partitioning: Choice<Partitioning>,
+    }
+
+    fn error(yaml: &str) -> String {
+        serde_yaml::from_str::<File>(yaml).unwrap_err().to_string()
+    }
+
+    #[test]
+    fn an_unknown_strategy_is_pointed_at_and_suggested() {
+        let message = error("title: x\npartitioning: vnode\n");
+        let wanted =
+            "unknown partitioning strategy `vnode` (did you mean `vnodes`?); known: vnodes";
+        assert!(message.contains("line 2 column 15") && message.contains(wanted), "{message}");
+        let message = error("title: x\npartitioning:\n  hash_slot: {slots: 16}\n");
+        assert!(message.contains("line 3 column 3"), "{message}");
+        assert!(message.contains("did you mean `hash_slots`?"), "{message}");
+    }
+
+    #[test]
+    fn an_unknown_setting_is_pointed_at_and_suggested() {
+        let message = error("title: x\npartitioning: {vnodes: {per_nod: 8}}\n");
+        assert!(message.contains("line 2 column 25"), "{message}");
+        let wanted =
+            "unknown setting `per_nod` of vnodes (did you mean `per_node`?); known: per_node";
+        assert!(message.contains(wanted), "{message}");
+    }
+
+    #[test]
+    fn a_wrong_value_is_named_with_what_is_allowed() {
+        let message = error("title: x\npartitioning:\n  vnodes:\n    per_node: 0\n");
+        assert!(message.contains("setting `per_node` is 0; allowed: 1 to 4096"), "{message}");
+        for wrong in ["many", "-1", "1.5", "[]"] {
+            let message =
+                error(&format!("title: x\npartitioning: {{vnodes: {{per_node: {wrong}}}}}"));
+            assert!(message.contains("line 2"), "{message}");
+            assert!(message.contains("setting `per_node` is "), "{message}");
+            assert!(message.contains("1 to 4096"), "{message}");
+        }
+    }
+
+    #[test]
+    fn one_strategy_with_or_without_settings() {
+        let read = |yaml: &str| serde_yaml::from_str::<File>(yaml).unwrap().partitioning;
+        let bare = read("title: x\npartitioning: vnodes");
+        assert_eq!(bare, Choice::named("vnodes").unwrap());
+        assert_eq!(read("title: x\npartitioning: {vnodes: }"), bare);
+        let eight = read("title: x\npartitioning: {vnodes: {per_node: 8}}");
+        assert_eq!(
+            (&eight.settings()["per_node"], &eight.settings()["seed"]),
+            (&8.into(), &0.into())
+        );
+        for (wrong, wanted) in [
+            ("{vnodes: , hash_slots: }", "one partitioning strategy at a time"),
+            ("{}", "a partitioning strategy needs a name"),
+            ("7", "a partitioning strategy (vnodes, hash_slots)"),
+            ("{vnodes: 7}", "the settings of vnodes (per_node, seed)"),
+        ] {
+            let message = error(&format!("title: x\npartitioning: {wrong}"));
+            assert!(message.contains("line 2") && message.contains(wanted), "{message}");
+        }
+    }
+
+    /// What is written out can be read again: a run's resolved spec is a spec.
+    fn comes_back<F: Family>() {
+        for entry in F::entries() {
+            let choice = Choice::<F>::named(entry.name).unwrap();
+            let yaml = serde_yaml::to_string(&choice).unwrap();
+            assert_eq!(serde_yaml::from_str::<Choice<F>>(&yaml).unwrap(), choice, "{yaml}");
+            let json = serde_json::to_string(&choice).unwrap();
+            assert_eq!(serde_json::from_str::<Choice<F>>(&json).unwrap(), choice, "{json}");
+        }
+    }
+
+    /// The rows of a family keep what the registry promises.
+    fn is_sound<F: Family>() {
+        let names = F::entries().iter().map(|entry| entry.name).collect::<Vec<_>>();
+        let snake_case = |name: &str| {
+            name.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'_')
+        };
+        for (index, entry) in F::entries().iter().enumerate() {
+            assert!(snake_case(entry.name) && !names[..index].contains(&entry.name));
+            assert!(!entry.about.is_empty() && !entry.paper.is_empty(), "{}", entry.name);
+            let defaults = (entry.defaults)();
+            let mut parameters = entry.parameters.iter().map(|p| p.name).collect::<Vec<_>>();
+            parameters.sort_unstable();
+            let mut keys = defaults.keys().map(String::as_str).collect::<Vec<_>>();
+            keys.sort_unstable();
+            assert_eq!(parameters, keys, "{}: one parameter for each default", entry.name);
+            for parameter in entry.parameters {
+                assert!(snake_case(parameter.name) && !parameter.about.is_empty());
+                let wrong = Settings::from_iter([(parameter.name.to_string(), Value::Null)]);
+                let error = Choice::<F>::new(entry.name, wrong).unwrap_err().to_string();
+                assert!(error.contains(parameter.name), "{error}");
+            }
+        }
+        assert!(names.contains(&Choice::<F>::default().name()));
+    }
+
+    #[test]
+    fn every_family_keeps_its_promises() {
+        fn check<F: Family>() {
+            is_sound::<F>();
+            comes_back::<F>();
+        }
+        check::<Partitioning>();
+        check::<Conflict>();
+        check::<Compaction>();
+        check::<Detection>();
+    }
+
+    #[test]
+    fn a_whole_number_is_a_fraction_too() {
+        let read = |yaml: &str| serde_yaml::from_str::<Choice<Detection>>(yaml).unwrap();
+        assert_eq!(read("phi_accrual: {threshold: 8}"), read("phi_accrual"));
+    }
+
+    #[test]
+    fn a_name_is_suggested_only_if_it_is_near() {
+        let known = ["vnodes", "hash_slots"];
+        assert_eq!(nearest("vnode", known), Some("vnodes"));
+        assert_eq!(nearest("hashslots", known), Some("hash_slots"));
+        assert_eq!(nearest("raft", known), None);
     }
 }

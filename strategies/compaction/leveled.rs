@@ -1,30 +1,32 @@
 //! Leveled compaction: every level below 0 is one sorted run, each larger than the one above it.
 //!
 //! ```text
-//!   level 0   [t9] [t8] [t7] [t6]      as flushed; merged into level 1 when there are level0_tables
+//!   level 0   [t9] [t8] [t7] [t6]      as flushed; merged down when there are level0_tables
 //!   level 1   [a──f][g──p][q──z]       up to base_mib
 //!   level 2   [a─c][d─e] … [y─z]       level_ratio times as much, and so on
 //! ```
 //!
-//! A read looks into one table per level, and a key's old versions wait in few places: reads and space
-//! are cheap. The price is write amplification: an entry is rewritten about `level_ratio` times on
-//! each level that it passes (RocksDB, FAST 2021: 16 in production, with 10 % of space lost).
+//! A read looks into one table per level, and a key's old versions wait in few places: reads and
+//! space are cheap. The price is write amplification: an entry is rewritten about `level_ratio`
+//! times on each level that it passes (RocksDB, FAST 2021: 16 in production, with 10 % of space
+//! lost).
 //!
-//! The level that is fullest against its target goes first; where a running job stands in its way, the
-//! next one. From level 0 all tables go at once, because they overlap. From a deeper level goes the one
-//! table that drags the fewest bytes of the next level along, for its own size.
+//! The level that is fullest against its target goes first; where a running job stands in its way,
+//! the next one. From level 0 all tables go at once, because they overlap. From a deeper level goes
+//! the one table that drags the fewest bytes of the next level along, for its own size.
 //!
 //! # Why no newer table is skipped
 //!
 //! Level 0 leaves as a whole, together with all of level 1 between its first and last key; what is
-//! flushed meanwhile is newer. A table of a deeper level is older, key by key, than all above it, and
-//! takes every overlapping table of its target along. A busy table in the way means no job.
+//! flushed meanwhile is newer. A table of a deeper level is older, key by key, than all above it,
+//! and takes every overlapping table of its target along. A busy table in the way means no job.
 //!
 //! # Caveats
 //!
-//! Targets are fixed from the top (level 1 = `base_mib`), not fitted to the size of the last level, so
-//! space overhead varies until a level is full. No job is started for tombstones or expiry alone; they
-//! sink with the data around them. A large level 0 is one large job: there is no merging within level 0.
+//! Targets are fixed from the top (level 1 = `base_mib`), not fitted to the size of the last level,
+//! so space overhead varies until a level is full. No job is started for tombstones or expiry
+//! alone; they sink with the data around them. A large level 0 is one large job: there is no
+//! merging within level 0.
 
 use super::{Job, Picker, TableMeta};
 use crate::registry::within;
@@ -34,7 +36,7 @@ use serde::{Deserialize, Serialize};
 pub(super) const ENTRY: Entry<dyn Picker> = Entry {
     name: "leveled",
     about: "sorted runs of growing size: cheap reads and little space for much rewriting",
-    paper: "O'Neil et al., LSM-tree, Acta Informatica 33, 1996; LevelDB; RocksDB, FAST 2021, section 3",
+    paper: "O'Neil et al., Acta Informatica 33, 1996; LevelDB; RocksDB, FAST 2021, section 3",
     parameters: &[
         Parameter {
             name: "level0_tables",

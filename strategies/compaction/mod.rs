@@ -7,16 +7,18 @@
 //!   Picker::pick(all tables) ─► Job { inputs, output_level } ─► the engine merges and installs
 //! ```
 //!
-//! A picker trades write amplification against read and space amplification. It sees metadata alone, so
-//! the same code runs in the engine, in a unit test and over a million simulated flushes.
+//! A picker trades write amplification against read and space amplification. It sees metadata
+//! alone, so the same code runs in the engine, in a unit test and over a million simulated flushes.
 //!
 //! # Invariants (law tests, over every row of the registry)
 //!
 //! * Inputs exist, are not busy, and are named once.
-//! * A job never skips a newer overlapping table: whatever stays above the output, in age, and overlaps
-//!   the inputs' keys must be newer than all of them.
+//! * A job never skips a newer overlapping table: whatever stays above the output, in age, and
+//!   overlaps the inputs' keys must be newer than all of them.
 //! * Without further flushes a picker comes to rest: the jobs end.
 
+#[cfg(test)]
+mod laws;
 mod leveled;
 mod size_tiered;
 

@@ -6,28 +6,31 @@
 //!                                               └─ four alike: one job ─┘
 //! ```
 //!
-//! An entry is rewritten once per size, so writing is cheap. The price is reading and space: a key's
-//! versions may lie in every table, and the largest merge needs its own size again while it runs
-//! (RocksDB, FAST 2021: write amplification 5 against 16, but 45 % of space lost against 10 %).
+//! An entry is rewritten once per size, so writing is cheap. The price is reading and space: a
+//! key's versions may lie in every table, and the largest merge needs its own size again while it
+//! runs (RocksDB, FAST 2021: write amplification 5 against 16, but 45 % of space lost against 10
+//! %).
 //!
 //! # Age comes before size
 //!
-//! All tables stay on level 0, whose order of age is the order of reading. A merged table takes the place
-//! of its inputs in that order, so the inputs must be neighbours in it: with one left out in
-//! between, the result would be newer than that one in part and older in part. This is where the picker
-//! departs from Cassandra, which buckets tables by size alone and compares timestamps when it reads.
+//! All tables stay on level 0, whose order of age is the order of reading. A merged table takes the
+//! place of its inputs in that order, so the inputs must be neighbours in it: with one left out in
+//! between, the result would be newer than that one in part and older in part. This is where the
+//! picker departs from Cassandra, which buckets tables by size alone and compares timestamps when
+//! it reads.
 //!
-//! A run of neighbours counts as alike while each table is between `bucket_low` and `bucket_high` of the
-//! run's mean, or as small as `min_table_mib`. The run of the smallest tables goes first.
+//! A run of neighbours counts as alike while each table is between `bucket_low` and `bucket_high`
+//! of the run's mean, or as small as `min_table_mib`. The run of the smallest tables goes first.
 //!
-//! Neighbours need not be alike (a memtable flushed early, tables of another history). So that a strange
-//! order of sizes cannot pile up tables for ever, more than `max_threshold` idle neighbours are reason
-//! enough: then those `min_threshold` of them go that are the fewest bytes.
+//! Neighbours need not be alike (a memtable flushed early, tables of another history). So that a
+//! strange order of sizes cannot pile up tables for ever, more than `max_threshold` idle neighbours
+//! are reason enough: then those `min_threshold` of them go that are the fewest bytes.
 //!
 //! # Caveats
 //!
-//! Tombstones and expiry start no job. Tables that do not overlap are still kept in order of age, which
-//! costs chances when keys come in order. Levels below 0, left by another picker, stay as they are.
+//! Tombstones and expiry start no job. Tables that do not overlap are still kept in order of age,
+//! which costs chances when keys come in order. Levels below 0, left by another picker, stay as
+//! they are.
 
 use super::{Job, Picker, TableMeta};
 use crate::registry::within;

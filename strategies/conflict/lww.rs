@@ -1,19 +1,20 @@
 //! Last write wins: one value survives, the one with the latest time.
 //!
-//! The version of a write is (hybrid time, actor). Two writes compare by time, then a tombstone wins over
-//! a value, then the one that expires later, then actor, then the payload's bytes: a total order over
-//! what is stored, so every replica, every merge and every compaction picks the same winner. Nothing in
-//! it looks at a clock; "is it expired by now" would flip ties from one minute to the next.
+//! The version of a write is (hybrid time, actor). Two writes compare by time, then a tombstone
+//! wins over a value, then the one that expires later, then actor, then the payload's bytes: a
+//! total order over what is stored, so every replica, every merge and every compaction picks the
+//! same winner. Nothing in it looks at a clock; "is it expired by now" would flip ties from one
+//! minute to the next.
 //!
-//! A new write takes a time greater than all that its coordinating replica holds for the key and all that
-//! the writer had seen. So a writer whose replica has a slow clock still replaces what it read, and its
-//! acknowledged write is not shadowed at birth.
+//! A new write takes a time greater than all that its coordinating replica holds for the key and
+//! all that the writer had seen. So a writer whose replica has a slow clock still replaces what it
+//! read, and its acknowledged write is not shadowed at birth.
 //!
 //! # Caveats
 //!
 //! Two concurrent writes: one of them is lost without a word, and the clocks decide which. A write
-//! through a replica that has not seen the latest value is concurrent with it, however long ago that was
-//! written. Keeping both is what `vector_clock` is for.
+//! through a replica that has not seen the latest value is concurrent with it, however long ago
+//! that was written. Keeping both is what `vector_clock` is for.
 
 use super::{
     Answer, Change, Content, Payload, Record, Refusal, Resolver, Shown, Sibling, Stamp, Version,

@@ -3,21 +3,24 @@
 //! ```text
 //!   a client's change ─► apply(local record, change, context, stamp) ─► the finished record
 //!                        at exactly one replica of the key                 │ sent to the others
-//!   two records of a key ─► merge(a, b) ─► what both together mean  ◄──────┘ replicas, repair, handoff
+//!   two records of a key ─► merge(a, b) ─► what both together mean  ◄──────┘ and by repair
 //!   a record ─► answer(record, now) ─► what a reader is shown, and the context to give back
 //! ```
 //!
-//! The replica that coordinates a write stamps it once; everyone else only merges. So one write is one
-//! version, whatever path its copies take.
+//! The replica that coordinates a write stamps it once; everyone else only merges. So one write is
+//! one version, whatever path its copies take.
 //!
 //! # Invariants (law tests, over every row of the registry)
 //!
 //! * `merge` is commutative, associative and idempotent, to the byte of the encoded record.
 //! * A write that saw X (its context covers X) replaces X.
 //! * A concurrent write is never lost unless the strategy says so ([`Resolver::keeps_concurrent`]).
-//! * No decision reads a clock: ties are broken by what is in the versions (traps of last-write-wins).
+//! * No decision reads a clock: ties are broken by what is in the versions (traps of
+//!   last-write-wins).
 
 mod crdt;
+#[cfg(test)]
+mod laws;
 mod lww;
 mod record;
 mod vector_clock;
@@ -32,14 +35,15 @@ use bytes::Bytes;
 pub enum Change {
     /// Replace what the context covers.
     Put(Payload),
-    /// Replace what the context covers by a tombstone. Without a context: all that the replica knows.
+    /// Replace what the context covers by a tombstone. Without a context: all that the replica
+    /// knows.
     Delete,
     /// Add to a counter. Only counters take it.
     Increment(i64),
 }
 
-/// A [`Stamp`]'s time is microseconds since 1970, shifted left by this; the bits below count events of
-/// the same microsecond.
+/// A [`Stamp`]'s time is microseconds since 1970, shifted left by this; the bits below count events
+/// of the same microsecond.
 pub const LOGICAL_BITS: u32 = 12;
 
 /// What makes a new version unique and ordered: given by the node, never read from a clock here.
@@ -53,8 +57,9 @@ pub struct Stamp {
 }
 
 impl Stamp {
-    /// Whether a context claims to know of a time that this replica's clock cannot be so far behind of.
-    /// Such a token is damaged or made up; believing it would shadow honest writes until that day.
+    /// Whether a context claims to know of a time that this replica's clock cannot be so far behind
+    /// of. Such a token is damaged or made up; believing it would shadow honest writes until that
+    /// day.
     fn disbelieves(&self, time: u64) -> bool {
         const DAY: u64 = 86_400_000_000 << LOGICAL_BITS;
         time > self.time.saturating_add(DAY)
@@ -94,8 +99,9 @@ pub enum Refusal {
 
 /// Decides between versions.
 ///
-/// The replica that coordinates a write calls `apply` under the key's latch and stores what comes back;
-/// every replica calls `merge` for what it receives; coordinators call `merge` and `answer` for reads.
+/// The replica that coordinates a write calls `apply` under the key's latch and stores what comes
+/// back; every replica calls `merge` for what it receives; coordinators call `merge` and `answer`
+/// for reads.
 pub trait Resolver: Send + Sync {
     /// The record after `change`, given what this replica holds and what the writer had seen.
     fn apply(
@@ -112,8 +118,8 @@ pub trait Resolver: Send + Sync {
     /// What a reader is shown at `now_ms` (milliseconds since 1970; decides only what has expired).
     fn answer(&self, record: &Record, now_ms: u64) -> Answer;
 
-    /// Whether two concurrent writes both stay visible until a writer reconciles them (or merge into
-    /// one value that holds both). `false` is an honest "one of them is lost".
+    /// Whether two concurrent writes both stay visible until a writer reconciles them (or merge
+    /// into one value that holds both). `false` is an honest "one of them is lost".
     fn keeps_concurrent(&self) -> bool;
 }
 

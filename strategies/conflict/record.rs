@@ -2,15 +2,16 @@
 //!
 //! ```text
 //!   format │ length, context │ count │ sibling, sibling, …            ascending by version
-//!                                      └► length, version │ kind
-//!                                         live only: [expiry] │ flags │ length, type │ length, value
+//!                                      └► length, version │ kind, and if it is live:
+//!                                         [expiry] │ flags │ length, type │ length, value
 //! ```
 //!
 //! One meaning has one encoding, so equal records are equal bytes: digests and Merkle trees compare
-//! bytes and never find a difference that is none. Numbers are little-endian base-128 integers of the
-//! shortest form. `kind` is 0 for a tombstone, 1 for a value, 3 for a value that expires.
+//! bytes and never find a difference that is none. Numbers are little-endian base-128 integers of
+//! the shortest form. `kind` is 0 for a tombstone, 1 for a value, 3 for a value that expires.
 //!
-//! Decoding takes [`Bytes`] and slices them: no value is copied on its way from the disk to a socket.
+//! Decoding takes [`Bytes`] and slices them: no value is copied on its way from the disk to a
+//! socket.
 
 use bytes::{BufMut, Bytes, BytesMut};
 
@@ -102,8 +103,8 @@ impl Record {
 
     /// Reads canonical bytes; the record's parts are slices of `bytes`.
     ///
-    /// Refuses everything that [`Self::encode`] would not have written, so that no second encoding of
-    /// the same record can enter the store.
+    /// Refuses everything that [`Self::encode`] would not have written, so that no second encoding
+    /// of the same record can enter the store.
     pub fn decode(bytes: Bytes) -> Result<Record, Malformed> {
         let mut input = Input { bytes, offset: 0 };
         if input.byte()? != FORMAT {

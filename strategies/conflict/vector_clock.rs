@@ -1,44 +1,45 @@
 //! Version vectors with a dot per value: concurrent writes are kept until a writer reconciles them.
 //!
 //! ```text
-//!   record   context {a:7, b:4}     all writes that this record has seen, by the replica that stamped them
+//!   record   context {a:7, b:4}     all writes that it has seen, by the replica that stamped them
 //!            sibling (a,7) "x"      the dot names the very write that made the value
 //!            sibling (b,4) "y"
 //!
 //!   put "z" with context {a:7} at c  ─►  context {a:7, b:4, c:1}, siblings (b,4) "y", (c,1) "z"
 //! ```
 //!
-//! A context says what its holder has seen; a dot says which write a value is. A put drops exactly the
-//! siblings whose dots its context covers. With one vector for the whole set instead, a client that
-//! missed one concurrent write could never replace its own former value, and two clients taking turns
-//! would pile up a sibling with each write.
+//! A context says what its holder has seen; a dot says which write a value is. A put drops exactly
+//! the siblings whose dots its context covers. With one vector for the whole set instead, a client
+//! that missed one concurrent write could never replace its own former value, and two clients
+//! taking turns would pile up a sibling with each write.
 //!
-//! In a merge a sibling that only one side holds stays unless the other side's context covers its dot:
-//! that side has seen it and has replaced it.
+//! In a merge a sibling that only one side holds stays unless the other side's context covers its
+//! dot: that side has seen it and has replaced it.
 //!
 //! # The counter of a dot
 //!
-//! It is the greater of "one more than this actor's last" and the stamp's hybrid time. Counting alone
-//! would start again at 1 when a replica forgets a key, because its disk was lost or the tombstone was
-//! collected; peers that remember the old count would take the new write for an old one and drop it.
-//! Hybrid time only grows, so a new dot is above all that the actor ever gave, forgotten ones too. The
-//! gaps mean nothing: an actor stamps a key's writes one after the other on top of its own record, so
-//! whoever has seen one of its dots has seen all lower ones that survived.
+//! It is the greater of "one more than this actor's last" and the stamp's hybrid time. Counting
+//! alone would start again at 1 when a replica forgets a key, because its disk was lost or the
+//! tombstone was collected; peers that remember the old count would take the new write for an old
+//! one and drop it. Hybrid time only grows, so a new dot is above all that the actor ever gave,
+//! forgotten ones too. The gaps mean nothing: an actor stamps a key's writes one after the other on
+//! top of its own record, so whoever has seen one of its dots has seen all lower ones that
+//! survived.
 //!
 //! # Deletes
 //!
-//! A delete is a tombstone with its own dot. One that is concurrent with a value stands beside it and the
-//! reader is shown the value: the delete did not see it, so it did not mean it. A delete replaces the
-//! tombstones that the replica holds whether it saw them or not, so deletes with an old context do
-//! not pile up.
+//! A delete is a tombstone with its own dot. One that is concurrent with a value stands beside it
+//! and the reader is shown the value: the delete did not see it, so it did not mean it. A delete
+//! replaces the tombstones that the replica holds whether it saw them or not, so deletes with an
+//! old context do not pile up.
 //!
 //! # Caveats
 //!
 //! Vectors are never pruned: Dynamo cut them at about ten entries, and a pruned ancestor looks
-//! concurrent again. Entries are replicas that once stamped the key, not clients, so they are few; those
-//! of nodes long gone stay. A retry of a put that did arrive is a second write and may show a twin;
-//! equal values are shown once. A limit on siblings refuses writes at one replica only: merging never
-//! drops a value, so replicas that were apart can exceed it together.
+//! concurrent again. Entries are replicas that once stamped the key, not clients, so they are few;
+//! those of nodes long gone stay. A retry of a put that did arrive is a second write and may show a
+//! twin; equal values are shown once. A limit on siblings refuses writes at one replica only:
+//! merging never drops a value, so replicas that were apart can exceed it together.
 
 use super::{Answer, Change, Content, Record, Refusal, Resolver, Shown, Sibling, Stamp, Version};
 use crate::registry::within;
@@ -51,11 +52,11 @@ const NAME: &str = "vector_clock";
 
 pub(super) const ENTRY: Entry<dyn Resolver> = Entry {
     name: NAME,
-    about: "concurrent writes are all kept as siblings until a writer that saw them reconciles them",
-    paper: "Dynamo, SOSP 2007, section 4.4; dotted version vectors: Preguiça et al., arXiv 1011.5808",
+    about: "concurrent writes are all kept as siblings until a writer that saw them replaces them",
+    paper: "Dynamo, SOSP 2007, section 4.4; dots: Preguiça et al., arXiv 1011.5808",
     parameters: &[Parameter {
         name: "max_siblings",
-        about: "siblings of one key, tombstones included, above which a write is refused: 1 to 10000",
+        about: "most siblings of one key, tombstones included; one more is refused: 1 to 10000",
     }],
     defaults: defaults::<VectorClock>,
     build,
@@ -278,8 +279,8 @@ mod tests {
         }
     }
 
-    /// Two clients take turns for 101 writes; each knows what it read right after its own last write,
-    /// and so has missed the other's.
+    /// Two clients take turns for 101 writes; each knows what it read right after its own last
+    /// write, and so has missed the other's.
     #[test]
     fn two_clients_taking_turns_keep_two_siblings_not_101() {
         let (mut record, mut plain) = (None, PlainVector::default());
@@ -298,8 +299,8 @@ mod tests {
         assert_eq!(plain.siblings, 101);
     }
 
-    /// Dynamo, Figure 3: D1 and D2 through Sx, D3 through Sy and D4 through Sz concurrently, D5 through
-    /// Sx reconciles both.
+    /// Dynamo, Figure 3: D1 and D2 through Sx, D3 through Sy and D4 through Sz concurrently, D5
+    /// through Sx reconciles both.
     #[test]
     fn dynamo_figure_3() {
         let (x, y, z) = (1, 2, 3);

@@ -1,14 +1,15 @@
 //! Fixed timeouts: suspect after one silence, down after a longer one.
 //!
-//! The detector that everyone can predict: what it says depends on the last heartbeat alone, and the
-//! detection time is the timeout. Its price is that the timeouts must be chosen for the worst network
-//! that it will meet; `phi_accrual` learns them.
+//! The detector that everyone can predict: what it says depends on the last heartbeat alone, and
+//! the detection time is the timeout. Its price is that the timeouts must be chosen for the worst
+//! network that it will meet; `phi_accrual` learns them.
 //!
 //! # Caveats
 //!
-//! With heartbeats every η and a share p of them lost, a timeout of k·η takes a peer for dead by mistake
-//! after k losses in a row: about once in η/pᵏ. There is no agreement between observers and no indirect
-//! probe (SWIM); both would need messages, which a detector does not send.
+//! With heartbeats every η, a share p of them lost and a timeout of k·η, a peer is taken for dead
+//! by mistake once k − 1 are lost in a row and the next one is a little later than the last one
+//! was: about once in 2η/pᵏ⁻¹. There is no agreement between observers and no indirect probe
+//! (SWIM); both would need messages, which a detector does not send.
 
 use super::{Detector, Verdict};
 use crate::registry::within;
@@ -55,8 +56,8 @@ struct Timeouts {
 }
 
 impl Default for Timeouts {
-    /// At one heartbeat in a second and 1 % of them lost: 2.5 s to detect a crash on average, and about
-    /// one mistake in five hours per peer.
+    /// At one heartbeat in a second and 1 % of them lost: 2.5 s to detect a crash on average, and
+    /// about one mistake in five hours per peer.
     fn default() -> Self {
         Timeouts { interval_ms: 1_000, suspect_after_ms: 2_000, down_after_ms: 3_000 }
     }

@@ -5,15 +5,18 @@
 //!                        remembers the interval                     Up ─► Suspect(score) ─► Down
 //! ```
 //!
-//! One detector watches one peer. The verdict is this node's own opinion; it is never gossiped as a fact.
+//! One detector watches one peer. The verdict is this node's own opinion; it is never gossiped as a
+//! fact.
 //!
 //! # Invariants (law tests, over every row of the registry)
 //!
 //! * Without hearing, a verdict never gets better as time goes on.
-//! * Hearing makes the peer up at once.
+//! * Hearing makes the peer up at once; a peer that was never heard is down.
 //! * A fresh detector knows nothing of a former life: forgetting is building a new one.
 
 mod heartbeat;
+#[cfg(test)]
+mod laws;
 mod phi_accrual;
 
 use crate::{Entry, Family};
@@ -22,16 +25,16 @@ use crate::{Entry, Family};
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum Verdict {
     Up,
-    /// Silent for longer than is usual. The score grows with the silence and is comparable within one
-    /// strategy only.
+    /// Silent for longer than is usual. The score grows with the silence and is comparable within
+    /// one strategy only.
     Suspect(f64),
     Down,
 }
 
 /// Watches one peer.
 ///
-/// The node calls `heard` for every message of the peer's heartbeat and `verdict` at each of its own
-/// ticks. Times are microseconds of a monotonic clock and never go back.
+/// The node calls `heard` for every message of the peer's heartbeat and `verdict` at each of its
+/// own ticks. Times are microseconds of a monotonic clock and never go back.
 pub trait Detector: Send {
     fn heard(&mut self, now_us: u64);
     fn verdict(&self, now_us: u64) -> Verdict;

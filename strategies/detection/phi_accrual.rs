@@ -1,26 +1,26 @@
 //! The φ accrual detector: how unlikely is this silence, given the heartbeats so far?
 //!
-//! φ = −log₁₀ P(the next heartbeat comes even later than now). At φ = 1 one silence in ten is this long
-//! by chance, at φ = 8 one in a hundred million. The detector learns the network that it watches: a
-//! slow one is given more time.
+//! φ = −log₁₀ P(the next heartbeat comes even later than now). At φ = 1 one silence in ten is this
+//! long by chance, at φ = 8 one in a hundred million. The detector learns the network that it
+//! watches: a slow one is given more time.
 //!
-//! * `exponential`: φ = t / mean · log₁₀ e. What Cassandra uses; needs the mean alone. At a mean of 1 s
-//!   φ passes 8 after 18.4 s.
-//! * `normal`: the tail of a normal distribution with the intervals' mean and deviation, as in the paper.
-//!   Much quicker on a steady network: φ passes 8 at mean + 5.6 deviations.
+//! * `exponential`: φ = t / mean · log₁₀ e. What Cassandra uses; needs the mean alone. At a mean of
+//!   1 s φ passes 8 after 18.4 s.
+//! * `normal`: the tail of a normal distribution with the intervals' mean and deviation, as in the
+//!   paper. Much quicker on a steady network: φ passes 8 at mean + 5.6 deviations.
 //!
 //! # Guards
 //!
-//! A detector that learns can be taught wrong. Recorded intervals are capped at `max_interval_ms`, or one
-//! partition would stretch the mean for a thousand heartbeats. The mean has the floor
-//! `min_interval_ms` and the deviation `min_deviation_ms`, or a burst of queued heartbeats would make
-//! the next pause look like a crash.
+//! A detector that learns can be taught wrong. Recorded intervals are capped at `max_interval_ms`,
+//! or one partition would stretch the mean for a thousand heartbeats. The mean has the floor
+//! `min_interval_ms` and the deviation `min_deviation_ms`, or a burst of queued heartbeats would
+//! make the next pause look like a crash.
 //!
 //! # Caveats
 //!
-//! A pause of the *observer* looks like the silence of all its peers; the node has to notice that it was
-//! not running and must not ask for verdicts until it has listened again. The window forgets by count, not
-//! by age: at one heartbeat a second a thousand intervals are a quarter of an hour.
+//! A pause of the *observer* looks like the silence of all its peers; the node has to notice that
+//! it was not running and must not ask for verdicts until it has listened again. The window forgets
+//! by count, not by age: at one heartbeat a second a thousand intervals are a quarter of an hour.
 
 use super::{Detector, Verdict};
 use crate::registry::within;
@@ -32,7 +32,7 @@ use std::f64::consts::{LN_2, LN_10, LOG10_E, SQRT_2};
 pub(super) const ENTRY: Entry<dyn Detector> = Entry {
     name: "phi_accrual",
     about: "learns how long silences usually are; suspicion grows with how unlikely this one is",
-    paper: "Hayashibara et al., SRDS 2004, section 4; exponential form: Cassandra, Lakshman and Malik 2010",
+    paper: "Hayashibara et al., SRDS 2004, section 4; exponential form: Cassandra",
     parameters: &[
         Parameter {
             name: "distribution",
@@ -98,8 +98,8 @@ enum Distribution {
 }
 
 impl Default for Config {
-    /// Cassandra's threshold and window, for one heartbeat a second: suspect after 6.9 s, down after
-    /// 18.4 s. Shorter heartbeats shorten both.
+    /// Cassandra's threshold and window, for one heartbeat a second: suspect after 6.9 s, down
+    /// after 18.4 s. Shorter heartbeats shorten both.
     fn default() -> Self {
         Config {
             distribution: Distribution::Exponential,
@@ -194,7 +194,8 @@ impl Intervals {
     }
 }
 
-/// ln P(Z > z) for a standard normal Z. In logarithms, so that it does not run out of numbers far out.
+/// ln P(Z > z) for a standard normal Z. In logarithms, so that it does not run out of numbers far
+/// out.
 fn ln_normal_tail(z: f64) -> f64 {
     let upper = ln_erfc(z.abs() / SQRT_2) - LN_2;
     if z >= 0.0 { upper } else { (-upper.exp()).ln_1p() }

@@ -5,30 +5,32 @@
 //!   token = slot in the upper 14 bits, a hash of the key below: a slot is a range of tokens
 //! ```
 //!
-//! A key's slot is Redis Cluster's, hash tags included: of `{user1}:name` only `user1` is hashed, so that
-//! keys which belong together lie together.
+//! A key's slot is Redis Cluster's, hash tags included: of `{user1}:name` only `user1` is hashed,
+//! so that keys which belong together lie together.
 //!
 //! # Who owns a slot
 //!
-//! The members join one after the other, in the order of their ids, and nothing but that order decides.
+//! The members join one after the other, in the order of their ids, and nothing but that order
+//! decides.
 //!
-//! * *First owner*: a joiner takes its part of the slots, one by one, each from the member that has most
-//!   in excess of its own part. With equal weights every node ends with ⌊S/n⌋ or ⌈S/n⌉ of S slots.
-//! * *Further owners*: highest random weight. Each member has a random score for each slot; the best ones
-//!   follow the first owner, members of other racks before members of its own. A joiner enters the list
-//!   where its score puts it, and the last of the list drops out.
+//! * *First owner*: a joiner takes its part of the slots, one by one, each from the member that has
+//!   most in excess of its own part. With equal weights every node ends with ⌊S/n⌋ or ⌈S/n⌉ of S
+//!   slots.
+//! * *Further owners*: highest random weight. Each member has a random score for each slot; the
+//!   best ones follow the first owner, members of other racks before members of its own. A joiner
+//!   enters the list where its score puts it, and the last of the list drops out.
 //!
 //! So a slot's new owners are always among its old owners and the joiner: only the joiner gains.
 //!
 //! # Caveats
 //!
-//! Joining in the order of ids makes the result a function of who the members are, not of how they came.
-//! The price: a node that joins with a *lower* id than others, or one that leaves, changes the history of
-//! all that follow it, and slots move between nodes that stayed. New nodes should get rising ids. Redis
-//! keeps an explicit table instead, which an operator or a balancer edits slot by slot; that table
-//! would have to travel in the topology. With unequal weights the first owners' counts can be off by
-//! one more than rounding, because a join never takes from one member to give to another. The first
-//! owner is chosen for balance alone; racks bind the further ones.
+//! Joining in the order of ids makes the result a function of who the members are, not of how they
+//! came. The price: a node that joins with a *lower* id than others, or one that leaves, changes
+//! the history of all that follow it, and slots move between nodes that stayed. New nodes should
+//! get rising ids. Redis keeps an explicit table instead, which an operator or a balancer edits
+//! slot by slot; that table would have to travel in the topology. With unequal weights the first
+//! owners' counts can be off by one more than rounding, because a join never takes from one member
+//! to give to another. The first owner is chosen for balance alone; racks bind the further ones.
 
 use super::racks::Racks;
 use super::{Partitioner, Placement};
@@ -40,7 +42,7 @@ use xxhash_rust::xxh3::{xxh3_64, xxh3_64_with_seed};
 pub(super) const ENTRY: Entry<dyn Partitioner> = Entry {
     name: "hash_slots",
     about: "a fixed number of slots dealt evenly; exact balance, hash tags, moves by whole slots",
-    paper: "Redis Cluster specification; further owners: Thaler and Ravishankar, IEEE/ACM ToN 6(1), 1998",
+    paper: "Redis Cluster specification; Thaler and Ravishankar, IEEE/ACM ToN 6(1), 1998",
     parameters: &[
         Parameter { name: "slots", about: "number of slots: a power of two, 2 to 65536" },
         Parameter {
@@ -116,7 +118,8 @@ impl HashSlots {
         u32::from(crc16(hashed)) & (self.slots - 1)
     }
 
-    /// For each slot the members that were its first owner, by index, from the first join to the last.
+    /// For each slot the members that were its first owner, by index, from the first join to the
+    /// last.
     fn deal(&self, members: &[Member]) -> Vec<Vec<u32>> {
         let slots = i128::from(self.slots);
         let mut history = vec![vec![0]; self.slots as usize];
@@ -147,7 +150,8 @@ fn weight(member: &Member) -> i128 {
     i128::from(member.weight.max(1))
 }
 
-/// The owners of one slot, by index, after all joins. `firsts` are its first owners so far, in order.
+/// The owners of one slot, by index, after all joins. `firsts` are its first owners so far, in
+/// order.
 ///
 /// `held` is room to work in: the owners at each step, the best score first.
 fn owners(
@@ -182,8 +186,8 @@ fn owners(
     list
 }
 
-/// A member's random score for a slot: exponential with the weight as its rate, the lowest wins. Then a
-/// member is the best of a slot with a chance in proportion to its weight.
+/// A member's random score for a slot: exponential with the weight as its rate, the lowest wins.
+/// Then a member is the best of a slot with a chance in proportion to its weight.
 fn score(member: &Member, slot: u32) -> f64 {
     let hash = xxh3_64_with_seed(&member.id.0.to_le_bytes(), u64::from(slot));
     // The upper 53 bits and a half: strictly between 0 and 1.
@@ -191,20 +195,21 @@ fn score(member: &Member, slot: u32) -> f64 {
     -logarithm(uniform) / f64::from(member.weight.max(1))
 }
 
-/// The natural logarithm from operations that IEEE 754 defines to the bit. The library's may differ in
-/// the last place between platforms, and two nodes must never disagree about an owner.
+/// The natural logarithm from operations that IEEE 754 defines to the bit. The library's may differ
+/// in the last place between platforms, and two nodes must never disagree about an owner.
 fn logarithm(number: f64) -> f64 {
     let bits = number.to_bits();
     let exponent = (bits >> 52) as i64 - 1023;
     let mantissa = f64::from_bits(bits & ((1 << 52) - 1) | 1023 << 52);
-    // ln m = 2 artanh((m - 1)/(m + 1)); the argument is at most 1/3, so ten terms give eleven digits.
+    // ln m = 2 artanh((m - 1)/(m + 1)); the argument is at most 1/3, so ten terms give eleven
+    // digits.
     let x = (mantissa - 1.0) / (mantissa + 1.0);
     let series = (0..10).rev().fold(0.0, |sum, k| sum * x * x + 1.0 / f64::from(2 * k + 1));
     exponent as f64 * std::f64::consts::LN_2 + 2.0 * x * series
 }
 
-/// What is hashed of a key: what stands between the first `{` and the first `}` after it, unless that is
-/// nothing or one of them is missing (Redis Cluster specification, "Hash tags").
+/// What is hashed of a key: what stands between the first `{` and the first `}` after it, unless
+/// that is nothing or one of them is missing (Redis Cluster specification, "Hash tags").
 fn tag(key: &[u8]) -> &[u8] {
     let Some(open) = key.iter().position(|byte| *byte == b'{') else {
         return key;

@@ -6,17 +6,19 @@
 //!   Topology ──place()──────────┘   once per epoch, then every lookup is a table walk of O(1)
 //! ```
 //!
-//! All partitioners share one token space, the whole of `u64`, so that ranges, ownership and movements
-//! read the same whatever the strategy.
+//! All partitioners share one token space, the whole of `u64`, so that ranges, ownership and
+//! movements read the same whatever the strategy.
 //!
 //! # Invariants (law tests, over every row of the registry)
 //!
-//! * A range has `min(N, members)` owners, all distinct; they stand in distinct racks as far as there
-//!   are racks.
+//! * A range has `min(N, members)` owners, all distinct; they stand in distinct racks as far as
+//!   there are racks.
 //! * The same topology gives the same placement, in any process and any order of members.
 //! * A join moves only what the joiner gains: no range changes hands between two old members.
 
 mod hash_slots;
+#[cfg(test)]
+mod laws;
 mod placement;
 mod racks;
 mod vnodes;
@@ -33,8 +35,8 @@ pub trait Partitioner: Send + Sync {
     /// Where a key lies.
     fn token(&self, key: &[u8]) -> Token;
 
-    /// The preference list of every range: `min(replicas, members)` distinct owners, first choice first.
-    /// An empty topology gives a placement whose ranges have no owners.
+    /// The preference list of every range: `min(replicas, members)` distinct owners, first choice
+    /// first. An empty topology gives a placement whose ranges have no owners.
     fn place(&self, topology: &Topology, replicas: usize) -> Placement;
 }
 

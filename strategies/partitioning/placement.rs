@@ -3,7 +3,8 @@
 use crate::{NodeId, Token};
 use std::collections::BTreeMap;
 
-/// All tokens from `start` to `end`, both included. Ranges never wrap: a ring's last arc is two ranges.
+/// All tokens from `start` to `end`, both included. Ranges never wrap: a ring's last arc is two
+/// ranges.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct TokenRange {
     pub start: Token,
@@ -43,12 +44,13 @@ pub struct Placement {
 const BUCKET_BITS: u32 = 12;
 
 impl Placement {
-    /// A placement of `ranges`: the ascending last tokens of the ranges, each with its `width` owners.
-    /// Together they must cover the token space. Neighbours with the same owners become one range.
+    /// A placement of `ranges`: the ascending last tokens of the ranges, each with its `width`
+    /// owners. Together they must cover the token space. Neighbours with the same owners become one
+    /// range.
     ///
     /// # Panics
-    /// If the ends do not ascend up to `u64::MAX`, or a range has not `width` distinct owners: acting
-    /// on such a placement would lose data.
+    /// If the ends do not ascend up to `u64::MAX`, or a range has not `width` distinct owners:
+    /// acting on such a placement would lose data.
     pub fn new<'a>(width: usize, ranges: impl IntoIterator<Item = (u64, &'a [NodeId])>) -> Self {
         let (mut ends, mut owners) = (Vec::<u64>::new(), Vec::<NodeId>::new());
         for (end, list) in ranges {
@@ -87,7 +89,8 @@ impl Placement {
         &self.owners[range * self.width..(range + 1) * self.width]
     }
 
-    /// Owners of each range: the replication factor, or the number of members where that is smaller.
+    /// Owners of each range: the replication factor, or the number of members where that is
+    /// smaller.
     pub fn width(&self) -> usize {
         self.width
     }
@@ -101,8 +104,8 @@ impl Placement {
         })
     }
 
-    /// What every node gains from `old` to `new`, ascending by range. What a node loses is not listed:
-    /// it keeps serving until the gainers have it.
+    /// What every node gains from `old` to `new`, ascending by range. What a node loses is not
+    /// listed: it keeps serving until the gainers have it.
     pub fn moves(old: &Placement, new: &Placement) -> Vec<Move> {
         let (mut moves, mut before, mut after, mut start) = (Vec::<Move>::new(), 0, 0, 0);
         loop {

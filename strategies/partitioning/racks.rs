@@ -31,11 +31,11 @@ impl Racks {
         shared && !met.contains(&self.rack_of[member])
     }
 
-    /// The first `width` distinct members of `candidates` under this order: first the foremost member of
-    /// every rack, then all others, both as they come.
+    /// The first `width` distinct members of `candidates` under this order: first the foremost
+    /// member of every rack, then all others, both as they come.
     ///
-    /// Adding a candidate never brings in another one that was left out before: that is what makes a join
-    /// move ranges to the joiner alone.
+    /// Adding a candidate never brings in another one that was left out before: that is what makes
+    /// a join move ranges to the joiner alone.
     pub(super) fn spread(
         &self,
         candidates: impl IntoIterator<Item = usize>,

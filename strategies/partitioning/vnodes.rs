@@ -7,17 +7,18 @@
 //!                                      each node once, each rack once as far as there are racks
 //! ```
 //!
-//! A node's tokens depend on the seed, its id and a counter alone, so members do not have to agree on
-//! anything but who they are, and a join leaves all other tokens where they were.
+//! A node's tokens depend on the seed, its id and a counter alone, so members do not have to agree
+//! on anything but who they are, and a join leaves all other tokens where they were.
 //!
-//! A share is a sum of `per_node` random arcs: its standard deviation is about 1/√`per_node` of its mean.
-//! More tokens even the load out and spread the sources of a join, but they also make more distinct sets
-//! of owners, so that any three lost disks are likelier to hold all copies of something.
+//! A share is a sum of `per_node` random arcs: its standard deviation is about 1/√`per_node` of its
+//! mean. More tokens even the load out and spread the sources of a join, but they also make more
+//! distinct sets of owners, so that any three lost disks are likelier to hold all copies of
+//! something.
 //!
 //! # Caveats
 //!
-//! Tokens are drawn, not allocated to even the shares out: Cassandra's allocator looks at the ring that
-//! is there, which would have to travel in the topology.
+//! Tokens are drawn, not allocated to even the shares out: Cassandra's allocator looks at the ring
+//! that is there, which would have to travel in the topology.
 
 use super::racks::Racks;
 use super::{Partitioner, Placement};
@@ -33,7 +34,7 @@ pub(super) const ENTRY: Entry<dyn Partitioner> = Entry {
     parameters: &[
         Parameter {
             name: "per_node",
-            about: "tokens of a node of weight 1: 1 to 4096; the shares' deviation is about 1/√per_node",
+            about: "tokens of a node of weight 1, 1 to 4096; shares deviate by about 1/√per_node",
         },
         Parameter { name: "seed", about: "another seed draws other tokens; alike on every node" },
     ],
@@ -80,7 +81,8 @@ impl Partitioner for Vnodes {
             .map(|list| list.into_iter().map(|member| topology.members[member].id).collect())
             .collect::<Vec<Vec<NodeId>>>();
         let ends = ring.iter().map(|(token, _)| *token).zip(lists.iter().map(Vec::as_slice));
-        // The arc behind the last token belongs to the first one; ranges do not wrap, so it is its own.
+        // The arc behind the last token belongs to the first one; ranges do not wrap, so it is its
+        // own.
         let wrapped = ring.last().filter(|(token, _)| *token != u64::MAX);
         Placement::new(width, ends.chain(wrapped.map(|_| (u64::MAX, lists[0].as_slice()))))
     }

@@ -1,29 +1,29 @@
 //! Counters: per actor the total of all that it ever added, so that joining is taking the greater.
 //!
 //! ```text
-//!   row      (actor, born)  added  taken  | removed_added  removed_taken
-//!   n1@t4                     12      2   |       10             2          10 of the 12 were deleted
-//!   n2@t9                      5      0   |        0             0
+//!   (actor, born)   added  taken  │  removed_added  removed_taken
+//!   (n1, t4)           12      2  │             10              2     10 of the 12 were deleted
+//!   (n2, t9)            5      0  │              0              0
 //!   value    (12 − 10) − (2 − 2) + 5 = 7
 //! ```
 //!
-//! An increment raises one total of the replica that coordinates it; only that replica does, so a greater
-//! total is a later one and the join is the pointwise maximum. All four numbers only grow.
+//! An increment raises one total of the replica that coordinates it; only that replica does, so a
+//! greater total is a later one and the join is the pointwise maximum. All four numbers only grow.
 //!
-//! A delete raises the removed totals to what its writer had seen. Increments that it had not seen stay
-//! above them and go on counting; the key is deleted when nothing is above. So a delete never
+//! A delete raises the removed totals to what its writer had seen. Increments that it had not seen
+//! stay above them and go on counting; the key is deleted when nothing is above. So a delete never
 //! swallows a concurrent increment, and there is no "set to zero" that would race with one.
 //!
 //! A row is named by its actor and the time of its first increment. A replica that forgot the key,
-//! because its disk was lost or the tombstone was collected, opens a new row instead of counting from
-//! zero in an old one, where peers would see a smaller total and ignore it.
+//! because its disk was lost or the tombstone was collected, opens a new row instead of counting
+//! from zero in an old one, where peers would see a smaller total and ignore it.
 //!
 //! # Caveats
 //!
 //! An increment that is retried after "unknown" may count twice: totals make copies harmless, not
-//! second requests. A token carries totals; one that a client makes up can raise them. Rows of actors
-//! long gone stay. Adding 0 to a deleted counter leaves it deleted. Counters keep neither content type
-//! nor expiry.
+//! second requests. A token carries totals; one that a client makes up can raise them. Rows of
+//! actors long gone stay. Adding 0 to a deleted counter leaves it deleted. Counters keep neither
+//! content type nor expiry.
 
 use super::super::{Answer, Change, Content, Payload, Record, Shown, Sibling, Stamp, Version};
 use super::{NAME, Refusal, Resolver};

@@ -6,13 +6,13 @@
 //! * `g_counter`: a sum that only grows.
 //! * `pn_counter`: a sum that grows and shrinks.
 //!
-//! All are state-based: replicas exchange whole states and join them, so a state that arrives twice, late
-//! or in another order does no harm. Increments are not sent; totals are.
+//! All are state-based: replicas exchange whole states and join them, so a state that arrives
+//! twice, late or in another order does no harm. Increments are not sent; totals are.
 //!
 //! # Caveats
 //!
-//! One type for all keys, by configuration. Sets, maps and a type per key need operations beyond put,
-//! delete and increment, and a type tag in the record.
+//! One type for all keys, by configuration. Sets, maps and a type per key need operations beyond
+//! put, delete and increment, and a type tag in the record.
 
 mod counter;
 mod register;
@@ -26,7 +26,7 @@ const NAME: &str = "crdt";
 
 pub(super) const ENTRY: Entry<dyn Resolver> = Entry {
     name: NAME,
-    about: "replicated data types: concurrent increments all count; a register keeps the latest write",
+    about: "replicated data types: concurrent increments all count, a register keeps the latest",
     paper: "Shapiro et al., INRIA RR-7506, 2011, sections 3.1 and 3.2",
     parameters: &[Parameter {
         name: "type",
