@@ -360,7 +360,7 @@ fn costs(group: &Group<'_>) -> Vec<String> {
     };
     let cores = |value: f64| format!("{value:.2}");
     vec![
-        middle(group::server_cpu_per_operation_us, number::count),
+        middle(group::server_cpu_per_operation_us, |us| format!("{us:.1}")),
         middle(|trial| group::server_cpu_s(trial) / trial.measured_s, cores),
         middle(|trial| group::load_cpu_s(trial) / trial.measured_s, cores),
         middle(group::server_memory_mib, number::grouped),

@@ -33,13 +33,18 @@
 
 mod card;
 mod csv_files;
+#[cfg(test)]
+mod tests;
 mod error;
 mod files;
 mod group;
 mod hlog;
 mod number;
+mod plot;
 mod reader;
 mod render;
+#[cfg(test)]
+mod sample;
 mod text_table;
 pub mod trial;
 mod verdict;
