@@ -2,7 +2,8 @@
 //!
 //! ```text
 //!   main ─► Cli::run ─► get, put, delete, increment, status ─► client ─► a running cluster
-//!                   └─► list ─► the registries
+//!                   ├─► list ─► the registries
+//!                   └─► report ─► the files of a run
 //! ```
 //!
 //! # Invariants
@@ -24,6 +25,7 @@ mod get;
 mod increment;
 mod list;
 mod put;
+mod report;
 mod status;
 mod text;
 
@@ -50,6 +52,7 @@ enum Command {
     Increment(increment::Args),
     Status(status::Args),
     List(list::Args),
+    Report(report::Args),
 }
 
 impl Cli {
@@ -63,6 +66,7 @@ impl Cli {
             Command::Increment(args) => increment::run(args),
             Command::Status(args) => status::run(args),
             Command::List(args) => list::run(args),
+            Command::Report(args) => report::run(args),
         }
     }
 }
@@ -125,6 +129,7 @@ mod tests {
             (&["put", "k"], "--file"),
             (&["put", "k", "v", "--context", "?"], "no version token"),
             (&["increment", "k", "many"], "many"),
+            (&["report"], "<DIR>"),
             (&["frobnicate"], "unrecognized subcommand"),
         ] {
             let (code, text) = refusal(arguments);

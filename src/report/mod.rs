@@ -33,8 +33,6 @@
 
 mod card;
 mod csv_files;
-#[cfg(test)]
-mod tests;
 mod error;
 mod files;
 mod group;
@@ -45,6 +43,8 @@ mod reader;
 mod render;
 #[cfg(test)]
 mod sample;
+#[cfg(test)]
+mod tests;
 mod text_table;
 pub mod trial;
 mod verdict;

@@ -93,11 +93,14 @@ fn trial(number: usize, cell: Cell, seconds: u32) -> Trial {
         }
         operations.push(result);
     }
+    // Few digits: JSON need not carry every bit of a long fraction.
+    let short = |value: f64| (value * 1_000.0).round() / 1_000.0;
+    let kilo_operations = rate * f64::from(seconds) / 1_000.0;
     let node = |name: &str, random: &mut Xoshiro256PlusPlus| ProcessUse {
         name: name.into(),
-        cpu_user_s: random.random_range(0.05..0.09) * rate / 1_000.0 * f64::from(seconds) / 10.0,
-        cpu_system_s: 0.04 * rate / 1_000.0 * f64::from(seconds) / 10.0,
-        resident_peak_mib: random.random_range(38.0..46.0),
+        cpu_user_s: short(random.random_range(0.005..0.009) * kilo_operations),
+        cpu_system_s: short(0.004 * kilo_operations),
+        resident_peak_mib: short(random.random_range(38.0..46.0)),
     };
     let processes = ["n1", "n2", "n3", "n4", "n5", "load"].map(|name| node(name, &mut random));
     let by_node = BTreeMap::from([("n1".to_string(), operations[0].response.clone())]);
