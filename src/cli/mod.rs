@@ -3,7 +3,7 @@
 //! ```text
 //!   main ─► Cli::run ─► get, put, delete, increment, status ─► client ─► a running cluster
 //!                   ├─► list ─► the registries
-//!                   └─► report ─► the files of a run
+//!                   └─► experiment ─► a cluster of its own, a load, a report
 //! ```
 //!
 //! # Invariants
@@ -21,11 +21,11 @@
 
 mod access;
 mod delete;
+mod experiment;
 mod get;
 mod increment;
 mod list;
 mod put;
-mod report;
 mod status;
 mod text;
 
@@ -52,7 +52,7 @@ enum Command {
     Increment(increment::Args),
     Status(status::Args),
     List(list::Args),
-    Report(report::Args),
+    Experiment(experiment::Args),
 }
 
 impl Cli {
@@ -66,7 +66,7 @@ impl Cli {
             Command::Increment(args) => increment::run(args),
             Command::Status(args) => status::run(args),
             Command::List(args) => list::run(args),
-            Command::Report(args) => report::run(args),
+            Command::Experiment(args) => experiment::run(args),
         }
     }
 }
@@ -129,7 +129,6 @@ mod tests {
             (&["put", "k"], "--file"),
             (&["put", "k", "v", "--context", "?"], "no version token"),
             (&["increment", "k", "many"], "many"),
-            (&["report"], "<DIR>"),
             (&["frobnicate"], "unrecognized subcommand"),
         ] {
             let (code, text) = refusal(arguments);

@@ -40,9 +40,6 @@ mod retry;
 mod routing;
 mod tasks;
 
-#[cfg(test)]
-mod tests;
-
 pub use calls::{CallOptions, NewValue};
 
 use crate::message::{Failure, Operation, Reply, Request};
