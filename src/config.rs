@@ -5,10 +5,11 @@
 
 use crate::engine;
 use crate::level::Level;
+use crate::node::{IN_FLIGHT_MAX, REPLICAS_MAX};
 use quorate_strategies::{Choice, Compaction, Conflict, Detection, Member, NodeId, Partitioning};
 use serde::{Deserialize, Serialize};
 use std::net::SocketAddr;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 /// Everything that a node is started with.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -164,5 +165,202 @@ pub struct Limits {
 impl Default for Limits {
     fn default() -> Self {
         Limits { key_bytes: 256, value_bytes: 1 << 20, in_flight: 65_536 }
+    }
+}
+
+/// Why a configuration cannot be taken. The text says where, what was found, and what is allowed.
+#[derive(Debug, thiserror::Error)]
+pub enum ConfigError {
+    #[error("{path}: {source}")]
+    Read { path: String, source: std::io::Error },
+    /// The reason names line and column.
+    #[error("{path}: {reason}")]
+    Parse { path: String, reason: String },
+    #[error("{path}: `{field}` is {found}; allowed: {allowed}")]
+    Invalid { path: String, field: String, found: String, allowed: String },
+}
+
+/// A value that is out of range, before it is known in which file.
+struct OutOfRange {
+    field: String,
+    found: String,
+    allowed: String,
+}
+
+impl NodeConfig {
+    /// Reads and checks a node's file. A relative `data` folder is relative to that file.
+    pub fn load(path: &Path) -> Result<NodeConfig, ConfigError> {
+        let shown = || path.display().to_string();
+        let text = std::fs::read_to_string(path)
+            .map_err(|source| ConfigError::Read { path: shown(), source })?;
+        let mut config: NodeConfig = serde_yaml::from_str(&text)
+            .map_err(|error| ConfigError::Parse { path: shown(), reason: error.to_string() })?;
+        config.check().map_err(|OutOfRange { field, found, allowed }| ConfigError::Invalid {
+            path: shown(),
+            field,
+            found,
+            allowed,
+        })?;
+        if let (true, Some(folder)) = (config.data.is_relative(), path.parent()) {
+            config.data = folder.join(&config.data);
+        }
+        Ok(config)
+    }
+
+    fn check(&self) -> Result<(), OutOfRange> {
+        let members = &self.members;
+        if members.is_empty() {
+            return Err(out_of_range("members", "empty", "one node and more"));
+        }
+        if !members.iter().any(|member| member.id == self.id) {
+            let known: Vec<_> = members.iter().map(|member| member.id.0.to_string()).collect();
+            return Err(out_of_range("id", self.id.0, known.join(", ")));
+        }
+        for (index, member) in members.iter().enumerate() {
+            member.check(index, &members[..index])?;
+        }
+        within("threads", self.threads as u64, 1, 256)?;
+        self.cluster.check(members.len())
+    }
+}
+
+impl MemberConfig {
+    fn check(&self, index: usize, earlier: &[MemberConfig]) -> Result<(), OutOfRange> {
+        let field = |name: &str| format!("members[{index}].{name}");
+        if earlier.iter().any(|other| other.id == self.id) {
+            return Err(out_of_range(field("id"), self.id.0, "each id once"));
+        }
+        let used = |address: SocketAddr| {
+            earlier.iter().any(|other| other.grpc == address || other.http == address)
+        };
+        if used(self.grpc) {
+            return Err(out_of_range(field("grpc"), self.grpc, "each address once"));
+        }
+        if used(self.http) || self.http == self.grpc {
+            return Err(out_of_range(field("http"), self.http, "each address once"));
+        }
+        for (name, address) in [("grpc", self.grpc), ("http", self.http)] {
+            if address.port() == 0 {
+                return Err(out_of_range(field(name), address, "a port from 1 to 65535"));
+            }
+        }
+        within(&field("weight"), self.weight.into(), 1, 1_000)
+    }
+}
+
+impl ClusterConfig {
+    /// Refuses what no cluster of `nodes` members can run with.
+    fn check(&self, nodes: usize) -> Result<(), OutOfRange> {
+        let Replication { n, r, w, .. } = self.replication;
+        within("cluster.replication.n", n as u64, 1, REPLICAS_MAX.min(nodes) as u64)?;
+        for (field, level) in [("cluster.replication.r", r), ("cluster.replication.w", w)] {
+            let needed = level.needed(n);
+            if needed == 0 || needed > n {
+                let allowed = format!("a level that needs 1 to {n} replicas, since `n` is {n}");
+                return Err(out_of_range(field, level, allowed));
+            }
+        }
+        let hour_ms = 3_600_000;
+        let timing = &self.timing;
+        for (name, value) in [
+            ("read_timeout_ms", timing.read_timeout_ms),
+            ("write_timeout_ms", timing.write_timeout_ms),
+            ("hedge_ms", timing.hedge_ms),
+            ("heartbeat_interval_ms", timing.heartbeat_interval_ms),
+            ("gossip_interval_ms", timing.gossip_interval_ms),
+        ] {
+            within(&format!("cluster.timing.{name}"), value.into(), 1, hour_ms)?;
+        }
+        within(
+            "cluster.timing.pause_guard_intervals",
+            timing.pause_guard_intervals.into(),
+            1,
+            1_000,
+        )?;
+        let drift = timing.max_clock_drift_ms.into();
+        within("cluster.timing.max_clock_drift_ms", drift, 1, 24 * hour_ms)?;
+        let limits = &self.limits;
+        within("cluster.limits.key_bytes", limits.key_bytes as u64, 1, 65_536)?;
+        within("cluster.limits.value_bytes", limits.value_bytes as u64, 1, 16 << 20)?;
+        within("cluster.limits.in_flight", limits.in_flight as u64, 1, IN_FLIGHT_MAX as u64 / 2)
+    }
+}
+
+fn within(field: &str, found: u64, least: u64, most: u64) -> Result<(), OutOfRange> {
+    match (least..=most).contains(&found) {
+        true => Ok(()),
+        false => Err(out_of_range(field, found, format!("{least} to {most}"))),
+    }
+}
+
+fn out_of_range(
+    field: impl Into<String>,
+    found: impl ToString,
+    allowed: impl Into<String>,
+) -> OutOfRange {
+    OutOfRange { field: field.into(), found: found.to_string(), allowed: allowed.into() }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+
+    const THREE: &str = "
+id: 1
+data: data/n1
+members:
+  - {id: 1, grpc: '127.0.0.1:1', http: '127.0.0.1:2'}
+  - {id: 2, grpc: '127.0.0.1:3', http: '127.0.0.1:4'}
+  - {id: 3, grpc: '127.0.0.1:5', http: '127.0.0.1:6'}
+";
+
+    fn load(text: &str) -> Result<NodeConfig, ConfigError> {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("node.yaml");
+        std::fs::write(&path, text).unwrap();
+        NodeConfig::load(&path)
+    }
+
+    #[test]
+    fn a_data_folder_is_relative_to_its_file() {
+        let config = load(THREE).unwrap();
+        assert!(config.data.is_absolute() && config.data.ends_with("data/n1"));
+    }
+
+    #[test]
+    fn a_written_configuration_reads_back() {
+        let config = load(THREE).unwrap();
+        assert_eq!(load(&serde_yaml::to_string(&config).unwrap()).unwrap(), config);
+    }
+
+    #[test]
+    fn what_cannot_run_is_refused_by_field() {
+        let with = |cluster: &str| format!("{THREE}cluster: {cluster}\n");
+        for (text, field) in [
+            (THREE.replace("id: 1\ndata", "id: 9\ndata"), "`id` is 9"),
+            (THREE.replace("id: 3", "id: 2"), "members[2].id"),
+            (THREE.replace(":5'", ":2'"), "members[2].grpc"),
+            (THREE.replace(":6'", ":5'"), "members[2].http"),
+            (THREE.replace(":6'", ":0'"), "a port from 1"),
+            (with("{replication: {n: 4}}"), "allowed: 1 to 3"),
+            (with("{replication: {n: 2, w: 3}}"), "`cluster.replication.w` is 3"),
+            (with("{timing: {hedge_ms: 0}}"), "hedge_ms"),
+            (with("{limits: {key_bytes: 0}}"), "key_bytes"),
+            (format!("{THREE}threads: 0\n"), "threads"),
+        ] {
+            let error = load(&text).unwrap_err().to_string();
+            assert!(error.contains(field) && error.contains("node.yaml"), "{field}: {error}");
+        }
+    }
+
+    #[test]
+    fn a_typo_is_refused_with_its_line() {
+        let error = load(&THREE.replace("data:", "dta:")).unwrap_err().to_string();
+        assert!(error.contains("dta") && error.contains("line"), "{error}");
+        assert!(matches!(
+            NodeConfig::load(Path::new("/nowhere/node.yaml")),
+            Err(ConfigError::Read { .. })
+        ));
     }
 }

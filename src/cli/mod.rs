@@ -2,8 +2,8 @@
 //!
 //! ```text
 //!   main ─► Cli::run ─► get, put, delete, increment, status ─► client ─► a running cluster
-//!                   ├─► list ─► the registries
-//!                   └─► experiment ─► a cluster of its own, a load, a report
+//!                   ├─► serve ─► server: one node, until it is stopped
+//!                   └─► list ─► the registries
 //! ```
 //!
 //! # Invariants
@@ -21,11 +21,11 @@
 
 mod access;
 mod delete;
-mod experiment;
 mod get;
 mod increment;
 mod list;
 mod put;
+mod serve;
 mod status;
 mod text;
 
@@ -51,8 +51,8 @@ enum Command {
     Delete(delete::Args),
     Increment(increment::Args),
     Status(status::Args),
+    Serve(serve::Args),
     List(list::Args),
-    Experiment(experiment::Args),
 }
 
 impl Cli {
@@ -65,8 +65,8 @@ impl Cli {
             Command::Delete(args) => delete::run(args),
             Command::Increment(args) => increment::run(args),
             Command::Status(args) => status::run(args),
+            Command::Serve(args) => serve::run(args),
             Command::List(args) => list::run(args),
-            Command::Experiment(args) => experiment::run(args),
         }
     }
 }

@@ -216,7 +216,7 @@ pub struct MemberStatus {
     pub grpc: ::prost::alloc::string::String,
     #[prost(string, tag = "4")]
     pub http: ::prost::alloc::string::String,
-    /// up, suspect or down, in this node's own opinion.
+    /// up, suspect, down or (since this node started) unheard, in this node's own opinion.
     #[prost(string, tag = "5")]
     pub verdict: ::prost::alloc::string::String,
     #[prost(double, tag = "6")]

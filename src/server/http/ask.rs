@@ -1,0 +1,337 @@
+//! From an HTTP request to a request of the store.
+
+use super::answer::{self, Form};
+use super::error::Problem;
+use crate::message::{Level, Operation, Reply, Request};
+use crate::server::door::Door;
+use crate::token;
+use axum::body::Body;
+use axum::extract::State;
+use axum::http::{HeaderMap, Uri, header};
+use axum::response::{IntoResponse, Response};
+use bytes::Bytes;
+use serde::Deserialize;
+use std::sync::Arc;
+
+const JSON: &str = "application/json";
+
+/// A time to live of more than a hundred years is a mistake.
+const TTL_S_MOST: f64 = 100.0 * 366.0 * 86_400.0;
+
+/// A character of JSON text may take six bytes (`\u0000`), and there are braces and field names.
+const JSON_OVERHEAD: usize = 6;
+
+pub async fn get(State(door): State<Arc<Door>>, uri: Uri, headers: HeaderMap) -> Response {
+    let asked = || {
+        let query = Query::parse(&uri, &["r", "raw", "json"])?;
+        let form = form(&query, &headers);
+        Ok((request(&uri, &headers, Operation::Get, level(&headers, query.r)?)?, form))
+    };
+    match asked() {
+        Ok((request, form)) => match door.ask(request).await {
+            Reply::Read(answer) => answer::read(answer, form),
+            other => unexpected(other),
+        },
+        Err(problem) => Problem::into_response(problem),
+    }
+}
+
+/// The query's word first, then a plain wish of the `Accept` header.
+fn form(query: &Query, headers: &HeaderMap) -> Form {
+    let accepts = |wish: &str| {
+        let accept = headers.get(header::ACCEPT).map_or(&b""[..], |accept| accept.as_bytes());
+        accept.split(|byte| *byte == b',').any(|part| media_type(part) == wish.as_bytes())
+    };
+    match () {
+        () if query.raw => Form::Raw,
+        () if query.json || accepts(JSON) => Form::Json,
+        () if accepts("application/octet-stream") => Form::Raw,
+        () => Form::AsPut,
+    }
+}
+
+pub async fn put(
+    State(door): State<Arc<Door>>,
+    uri: Uri,
+    headers: HeaderMap,
+    body: Body,
+) -> Response {
+    match put_request(&door, &uri, &headers, body).await {
+        Ok(request) => match door.ask(request).await {
+            Reply::Written { context } => answer::written(&context),
+            other => unexpected(other),
+        },
+        Err(problem) => problem.into_response(),
+    }
+}
+
+pub async fn delete(State(door): State<Arc<Door>>, uri: Uri, headers: HeaderMap) -> Response {
+    let asked = || {
+        let query = Query::parse(&uri, &["w"])?;
+        request(&uri, &headers, Operation::Delete, level(&headers, query.w)?)
+    };
+    match asked() {
+        Ok(request) => match door.ask(request).await {
+            Reply::Written { context } => answer::deleted(&context),
+            other => unexpected(other),
+        },
+        Err(problem) => problem.into_response(),
+    }
+}
+
+pub async fn increment(
+    State(door): State<Arc<Door>>,
+    uri: Uri,
+    headers: HeaderMap,
+    body: Body,
+) -> Response {
+    match increment_request(&uri, &headers, body).await {
+        Ok(request) => match door.ask(request).await {
+            Reply::Written { context } => answer::written(&context),
+            other => unexpected(other),
+        },
+        Err(problem) => problem.into_response(),
+    }
+}
+
+/// A failure, or a reply of another kind than the request, which no node gives.
+fn unexpected(reply: Reply) -> Response {
+    match reply {
+        Reply::Failed(failure) => Problem::from(failure).into_response(),
+        _ => Problem::internal("the node's reply does not fit the request").into_response(),
+    }
+}
+
+/// What a JSON body of PUT may say.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct PutBody {
+    value: String,
+    #[serde(default)]
+    ttl: Option<f64>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct IncrementBody {
+    by: i64,
+}
+
+async fn put_request(
+    door: &Door,
+    uri: &Uri,
+    headers: &HeaderMap,
+    body: Body,
+) -> Result<Request, Problem> {
+    let query = Query::parse(uri, &["w", "ttl"])?;
+    let level = level(headers, query.w)?;
+    let most = door.config.cluster.limits.value_bytes;
+    let content_type = headers.get(header::CONTENT_TYPE);
+    let is_json = content_type.is_some_and(|it| media_type(it.as_bytes()) == JSON.as_bytes());
+    let body = read(body, if is_json { most * JSON_OVERHEAD + 1024 } else { most }, most).await?;
+    let (value, ttl, content_type) = if is_json {
+        let PutBody { value, ttl } = parse(&body)?;
+        (Bytes::from(value), ttl.or(query.ttl), Bytes::new())
+    } else {
+        let raw = content_type.map_or(&b"application/octet-stream"[..], |it| it.as_bytes());
+        (body, query.ttl, Bytes::copy_from_slice(raw))
+    };
+    if value.len() > most {
+        return Err(value_too_large(most));
+    }
+    let ttl_ms = ttl.map(ttl_ms).transpose()?;
+    let operation = Operation::Put { value, content_type, flags: 0, ttl_ms };
+    request(uri, headers, operation, level)
+}
+
+async fn increment_request(uri: &Uri, headers: &HeaderMap, body: Body) -> Result<Request, Problem> {
+    let query = Query::parse(uri, &["w"])?;
+    let level = level(headers, query.w)?;
+    let IncrementBody { by } = parse(&read(body, 1024, 1024).await?)?;
+    request(uri, headers, Operation::Increment(by), level)
+}
+
+fn request(
+    uri: &Uri,
+    headers: &HeaderMap,
+    operation: Operation,
+    level: Option<Level>,
+) -> Result<Request, Problem> {
+    let key = key(uri)?;
+    Ok(Request { key, operation, level, context: context(headers)?, timeout_ms: None })
+}
+
+fn parse<'a, T: Deserialize<'a>>(body: &'a [u8]) -> Result<T, Problem> {
+    serde_json::from_slice(body)
+        .map_err(|error| Problem::bad_request(format!("malformed JSON body: {error}")))
+}
+
+/// The whole body, unless it is longer than `limit`. `most` is what the message names.
+async fn read(body: Body, limit: usize, most: usize) -> Result<Bytes, Problem> {
+    axum::body::to_bytes(body, limit).await.map_err(|error| {
+        let mut cause: Option<&dyn std::error::Error> = Some(&error);
+        while let Some(error) = cause {
+            if error.to_string().contains("length limit exceeded") {
+                return value_too_large(most);
+            }
+            cause = error.source();
+        }
+        Problem::bad_request(format!("the body could not be read: {error}"))
+    })
+}
+
+fn value_too_large(most: usize) -> Problem {
+    Problem::too_large(format!("the value is longer than {most} bytes, the limit of this cluster"))
+}
+
+fn ttl_ms(ttl_s: f64) -> Result<u64, Problem> {
+    if ttl_s.is_finite() && ttl_s > 0.0 && ttl_s <= TTL_S_MOST {
+        return Ok((ttl_s * 1_000.0).ceil() as u64);
+    }
+    Err(Problem::bad_request(format!(
+        "`ttl` is {ttl_s}; allowed: seconds above 0 and up to {TTL_S_MOST}"
+    )))
+}
+
+/// The query's level if there is one, else the header's, else the node's default.
+fn level(headers: &HeaderMap, query: Option<String>) -> Result<Option<Level>, Problem> {
+    let text = match (query, headers.get("consistency")) {
+        (Some(text), _) => text,
+        (None, Some(header)) => String::from_utf8_lossy(header.as_bytes()).into_owned(),
+        (None, None) => return Ok(None),
+    };
+    text.trim()
+        .parse()
+        .map(Some)
+        .map_err(|unknown: crate::level::UnknownLevel| Problem::bad_request(unknown.to_string()))
+}
+
+/// The token of `If-Match`, with or without the quotes of an entity tag.
+fn context(headers: &HeaderMap) -> Result<Option<Bytes>, Problem> {
+    let Some(given) = headers.get(header::IF_MATCH) else {
+        return Ok(None);
+    };
+    let text = given.as_bytes();
+    let text = text.strip_prefix(b"\"").and_then(|it| it.strip_suffix(b"\"")).unwrap_or(text);
+    let text = String::from_utf8_lossy(text);
+    let decoded = token::decode(&text)
+        .map_err(|error| Problem::bad_request(format!("`If-Match`: {error}")))?;
+    Ok(Some(decoded))
+}
+
+/// The key of `…/kv/{key}` or `…/kv/{key}/increment`: bytes, whatever their encoding.
+fn key(uri: &Uri) -> Result<Bytes, Problem> {
+    let path = uri.path();
+    let after = path.find("/kv/").map_or("", |at| &path[at + "/kv/".len()..]);
+    let segment = after.split('/').next().unwrap_or("");
+    if segment.is_empty() {
+        return Err(Problem::bad_request("the key is empty; allowed: 1 byte and more"));
+    }
+    percent_decode(segment)
+}
+
+fn percent_decode(text: &str) -> Result<Bytes, Problem> {
+    let mut bytes = Vec::with_capacity(text.len());
+    let mut rest = text.bytes();
+    while let Some(byte) = rest.next() {
+        if byte != b'%' {
+            bytes.push(byte);
+            continue;
+        }
+        let mut digit = || (rest.next()? as char).to_digit(16);
+        match (digit(), digit()) {
+            (Some(high), Some(low)) => bytes.push((high * 16 + low) as u8),
+            _ => {
+                return Err(Problem::bad_request(
+                    "the key is not percent-encoded: `%` must be followed by two hexadecimal digits",
+                ));
+            }
+        }
+    }
+    Ok(Bytes::from(bytes))
+}
+
+/// The query's parameters that these paths know.
+#[derive(Debug, Default)]
+struct Query {
+    r: Option<String>,
+    w: Option<String>,
+    ttl: Option<f64>,
+    raw: bool,
+    json: bool,
+}
+
+impl Query {
+    /// Refuses a parameter that is not among `allowed`: a typo must not change what is done.
+    fn parse(uri: &Uri, allowed: &[&str]) -> Result<Query, Problem> {
+        let mut query = Query::default();
+        let pairs = uri.query().unwrap_or("").split('&').filter(|pair| !pair.is_empty());
+        for pair in pairs {
+            let (name, value) = pair.split_once('=').unwrap_or((pair, ""));
+            if !allowed.contains(&name) {
+                return Err(Problem::bad_request(format!(
+                    "unknown query parameter `{name}`; known here: {}",
+                    allowed.join(", ")
+                )));
+            }
+            match name {
+                "r" => query.r = Some(value.to_string()),
+                "w" => query.w = Some(value.to_string()),
+                "raw" => query.raw = true,
+                "json" => query.json = true,
+                _ => {
+                    let ttl = value.parse().map_err(|_| {
+                        Problem::bad_request(format!(
+                            "`ttl` is `{value}`; allowed: seconds above 0"
+                        ))
+                    })?;
+                    query.ttl = Some(ttl);
+                }
+            }
+        }
+        Ok(query)
+    }
+}
+
+/// `text/plain; charset=utf-8` without its parameters, in the case in which it came.
+fn media_type(content_type: &[u8]) -> &[u8] {
+    let end = content_type.iter().position(|byte| *byte == b';').unwrap_or(content_type.len());
+    content_type[..end].trim_ascii()
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+
+    #[test]
+    fn keys_are_any_bytes() {
+        let key = |path: &str| key(&path.parse::<Uri>().unwrap());
+        assert_eq!(key("/v1/kv/plain").unwrap(), "plain");
+        assert_eq!(key("/api/v1/kv/a%2Fb%00%fF").unwrap(), &b"a/b\0\xff"[..]);
+        assert_eq!(key("/v1/kv/counter/increment").unwrap(), "counter");
+        assert_eq!(key("/v1/kv/%2Fkv%2F").unwrap(), "/kv/");
+        for bad in ["/v1/kv/", "/v1/kv/%", "/v1/kv/%4", "/v1/kv/%4x", "/v1/kv//increment"] {
+            assert!(key(bad).is_err(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn a_time_to_live_is_positive_and_sane() {
+        assert_eq!(ttl_ms(0.0001).unwrap(), 1);
+        assert_eq!(ttl_ms(60.0).unwrap(), 60_000);
+        for bad in [0.0, -1.0, f64::NAN, f64::INFINITY, 1e12] {
+            assert!(ttl_ms(bad).is_err(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn a_query_knows_its_parameters() {
+        let uri: Uri = "/v1/kv/k?r=2&raw".parse().unwrap();
+        let query = Query::parse(&uri, &["r", "raw"]).unwrap();
+        assert_eq!((query.r.as_deref(), query.raw), (Some("2"), true));
+        assert!(Query::parse(&uri, &["w"]).is_err());
+        let uri: Uri = "/v1/kv/k?ttl=soon".parse().unwrap();
+        assert!(Query::parse(&uri, &["ttl"]).is_err());
+    }
+}

@@ -1,0 +1,59 @@
+//! The few facts that connections read without asking the driver.
+
+use crate::message::Header;
+use crate::node::Node;
+use crate::node::Now;
+use quorate_strategies::NodeId;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+
+/// Published by the driver, read by everyone.
+pub struct Shared {
+    id: NodeId,
+    epoch: AtomicU64,
+    clock: AtomicU64,
+    ready: AtomicBool,
+    stopping: AtomicBool,
+}
+
+impl Shared {
+    pub fn new(id: NodeId) -> Self {
+        Shared {
+            id,
+            epoch: AtomicU64::new(0),
+            clock: AtomicU64::new(0),
+            ready: AtomicBool::new(false),
+            stopping: AtomicBool::new(false),
+        }
+    }
+
+    /// Called before a round's messages are queued, so that no batch is stamped older than its content.
+    pub fn publish(&self, node: &Node, now: Now) {
+        let header = node.header(self.id, now);
+        self.epoch.store(header.epoch, Ordering::Release);
+        self.clock.store(header.clock, Ordering::Release);
+    }
+
+    /// What goes in front of a batch.
+    pub fn header(&self, to: NodeId) -> Header {
+        let epoch = self.epoch.load(Ordering::Acquire);
+        Header { from: self.id, to, epoch, clock: self.clock.load(Ordering::Acquire) }
+    }
+
+    /// Answers whether this changed anything.
+    pub fn set_ready(&self, ready: bool) -> bool {
+        self.ready.swap(ready, Ordering::AcqRel) != ready
+    }
+
+    pub fn set_stopping(&self) {
+        self.stopping.store(true, Ordering::Release);
+    }
+
+    pub fn is_stopping(&self) -> bool {
+        self.stopping.load(Ordering::Acquire)
+    }
+
+    /// Enough replicas are alive, and the node is not about to leave.
+    pub fn is_ready(&self) -> bool {
+        self.ready.load(Ordering::Acquire) && !self.is_stopping()
+    }
+}
