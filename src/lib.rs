@@ -4,6 +4,7 @@ pub mod cli;
 pub mod client;
 pub mod config;
 pub mod engine;
+pub mod experiment;
 pub mod level;
 pub mod message;
 pub mod node;

@@ -3,7 +3,8 @@
 //! ```text
 //!   main ─► Cli::run ─► get, put, delete, increment, status ─► client ─► a running cluster
 //!                   ├─► serve ─► server: one node, until it is stopped
-//!                   └─► list ─► the registries
+//!                   ├─► list ─► the registries
+//!                   └─► experiment ─► a cluster of its own, a load, a report
 //! ```
 //!
 //! # Invariants
@@ -21,6 +22,7 @@
 
 mod access;
 mod delete;
+mod experiment;
 mod get;
 mod increment;
 mod list;
@@ -53,6 +55,7 @@ enum Command {
     Status(status::Args),
     Serve(serve::Args),
     List(list::Args),
+    Experiment(experiment::Args),
 }
 
 impl Cli {
@@ -67,6 +70,7 @@ impl Cli {
             Command::Status(args) => status::run(args),
             Command::Serve(args) => serve::run(args),
             Command::List(args) => list::run(args),
+            Command::Experiment(args) => experiment::run(args),
         }
     }
 }

@@ -1,0 +1,346 @@
+//! From a specification to its trials: the product of the axes, repeated and ordered.
+
+use super::error::SpecError;
+use super::parse::{Source, set, unknown};
+use super::spec::{ClusterSpec, Load, LoadMode, Matrix, Order, Spec, WorkloadRef};
+use super::validate;
+use crate::level::Level;
+use crate::report::trial::{Cell, Mode};
+use quorate_workloads::Workload;
+use rand::SeedableRng;
+use rand::seq::SliceRandom;
+use rand_xoshiro::{SplitMix64, Xoshiro256PlusPlus};
+use serde_json::Value;
+use std::collections::BTreeMap;
+
+/// Axes with a word of their own; every other axis is a path inside `cluster`.
+const AXES: [&str; 12] = [
+    "quorum",
+    "workload",
+    "rate",
+    "outstanding",
+    "load",
+    "records",
+    "nodes",
+    "replication",
+    "strategies",
+    "engine",
+    "timing",
+    "limits",
+];
+
+/// One trial, complete: nothing of the specification is asked again while it runs.
+#[derive(Clone, Debug)]
+pub struct Planned {
+    pub cell: Cell,
+    pub cluster: ClusterSpec,
+    pub workload: Workload,
+    pub records: u64,
+    pub load: Load,
+    pub seed: u64,
+}
+
+impl Planned {
+    /// Whether two trials may run on one cluster with one set of loaded records.
+    ///
+    /// R and W travel with each request, so they do not matter here.
+    pub fn shares_cluster(&self, other: &Planned) -> bool {
+        let settings = |planned: &Planned| {
+            let mut cluster = planned.cluster.clone();
+            (cluster.replication.r, cluster.replication.w) = (Level::Quorum, Level::Quorum);
+            cluster
+        };
+        let records = |planned: &Planned| {
+            let Workload { field_count, field_length, insert_order, key_prefix, .. } =
+                planned.workload.clone();
+            (planned.records, field_count, field_length, insert_order, key_prefix)
+        };
+        settings(self) == settings(other) && records(self) == records(other)
+    }
+}
+
+/// Everything that will run, in order.
+#[derive(Clone, Debug)]
+pub struct Plan {
+    pub spec: Spec,
+    pub trials: Vec<Planned>,
+}
+
+/// Multiplies, checks each cell, repeats and orders. `only` are `name=value` of [`labels`].
+pub fn plan(source: &Source, spec: Spec, only: &[String]) -> Result<Plan, SpecError> {
+    validate::whole(source, &spec)?;
+    let cells = cells(source, &spec)?;
+    let cells = keep(source, cells, only)?;
+    let mut trials = Vec::new();
+    for repeat in 1..=spec.repeats {
+        let mut round = group(cells.clone());
+        if spec.order == Order::Shuffled {
+            let mut random = Xoshiro256PlusPlus::seed_from_u64(mix(spec.seed, repeat.into()));
+            round.iter_mut().for_each(|shared| shared.shuffle(&mut random));
+            round.shuffle(&mut random);
+        }
+        for mut planned in round.into_iter().flatten() {
+            planned.cell.repeat = repeat;
+            planned.seed = mix(spec.seed, trials.len() as u64 + 1);
+            trials.push(planned);
+        }
+    }
+    Ok(Plan { spec, trials })
+}
+
+fn mix(seed: u64, number: u64) -> u64 {
+    use rand::Rng;
+    SplitMix64::seed_from_u64(seed ^ number.wrapping_mul(0x9E37_79B9_7F4A_7C15)).next_u64()
+}
+
+/// Trials that can share a cluster side by side, in the order of the first of each kind.
+fn group(cells: Vec<Planned>) -> Vec<Vec<Planned>> {
+    let mut groups: Vec<Vec<Planned>> = Vec::new();
+    for cell in cells {
+        match groups.iter_mut().find(|group| group[0].shares_cluster(&cell)) {
+            Some(group) => group.push(cell),
+            None => groups.push(vec![cell]),
+        }
+    }
+    groups
+}
+
+/// The product of the axes; the last one varies fastest.
+fn cells(source: &Source, spec: &Spec) -> Result<Vec<Planned>, SpecError> {
+    let mut base = spec.clone();
+    base.matrix.0.clear();
+    let base = serde_json::to_value(&base).expect("a specification has only string keys");
+    let mut partial = vec![(base, BTreeMap::new(), String::new())];
+    for (axis, values) in &spec.matrix.0 {
+        let path = format!("matrix.{axis}");
+        known_axis(source, axis)?;
+        if values.is_empty() {
+            return Err(source.error(&path, "the list is empty; allowed: one value or more"));
+        }
+        let mut next = Vec::new();
+        for (value, labels, _) in &partial {
+            for new in values {
+                let mut value = value.clone();
+                apply(source, &mut value, axis, new)?;
+                source.complete(value.clone(), "").map_err(|e| source.error(&path, e.message))?;
+                let mut labels: BTreeMap<String, String> = labels.clone();
+                labels.extend(coordinates(axis, new));
+                next.push((value, labels, path.clone()));
+            }
+        }
+        partial = next;
+    }
+    let finish = |(value, labels, at): (Value, _, String)| {
+        let resolved = source.complete(value, "").map_err(|e| source.error(&at, e.message))?;
+        resolve(source, resolved, &spec.matrix, labels)
+    };
+    let cells: Vec<Planned> = partial.into_iter().map(finish).collect::<Result<_, _>>()?;
+    let twice = cells
+        .iter()
+        .enumerate()
+        .find(|(at, one)| cells[..*at].iter().any(|other| other.cell == one.cell));
+    match twice {
+        None => Ok(cells),
+        Some((_, planned)) => {
+            let name = title(planned);
+            let message = format!(
+                "two trials are both {name}; allowed: values that differ, workloads with a `name` each"
+            );
+            Err(source.error("matrix", message))
+        }
+    }
+}
+
+/// `ycsb_a R=1 W=3 strategies.conflict=lww, open loop at 3000/s`.
+pub fn title(planned: &Planned) -> String {
+    let Cell { workload, r, w, mode, repeat, labels, .. } = &planned.cell;
+    let mode = match mode {
+        Mode::Closed { outstanding } => format!("closed loop of {outstanding}"),
+        Mode::Open { rate } => format!("open loop at {rate}/s"),
+    };
+    let labels: String = labels.iter().map(|(name, value)| format!(" {name}={value}")).collect();
+    let repeat = if *repeat > 1 { format!(", repeat {repeat}") } else { String::new() };
+    format!("{workload} R={r} W={w}{labels}, {mode}{repeat}")
+}
+
+/// What an axis adds to the coordinates that every cell has.
+fn coordinates(axis: &str, value: &Value) -> BTreeMap<String, String> {
+    let every_cell_has = |name: &str| matches!(name, "mode" | "rate" | "outstanding");
+    match (axis, value) {
+        ("quorum" | "workload" | "rate" | "outstanding", _) => BTreeMap::new(),
+        ("load", Value::Object(fields)) => fields
+            .iter()
+            .filter(|(name, _)| !every_cell_has(name))
+            .map(|(name, value)| (name.clone(), short(value)))
+            .collect(),
+        _ => {
+            let name = axis.strip_prefix("cluster.").unwrap_or(axis);
+            [(name.to_string(), short(value))].into()
+        }
+    }
+}
+
+fn known_axis(source: &Source, axis: &str) -> Result<(), SpecError> {
+    let name = axis.strip_prefix("cluster.").unwrap_or(axis);
+    let first = name.split('.').next().unwrap_or(name);
+    if AXES.contains(&first) {
+        return Ok(());
+    }
+    let message = unknown("axis", first, &AXES);
+    Err(source.error(&format!("matrix.{axis}"), message))
+}
+
+fn apply(source: &Source, spec: &mut Value, axis: &str, new: &Value) -> Result<(), SpecError> {
+    let new = new.clone();
+    match axis {
+        "quorum" => {
+            let (r, w) = pair(&new).ok_or_else(|| {
+                let message = format!("{new} is no quorum; allowed: [r, w] or {{r: .., w: ..}}");
+                source.error("matrix.quorum", message)
+            })?;
+            set(spec, &["cluster", "replication", "r"], r);
+            set(spec, &["cluster", "replication", "w"], w);
+        }
+        "workload" | "records" => set(spec, &[axis], new),
+        "rate" | "outstanding" => set(spec, &["load", axis], new),
+        "load" => {
+            let Value::Object(fields) = new else {
+                let message = format!("{new} is no load; allowed: a map such as {{mode: closed}}");
+                return Err(source.error("matrix.load", message));
+            };
+            fields.into_iter().for_each(|(name, value)| set(spec, &["load", &name], value));
+        }
+        path => {
+            let path = path.strip_prefix("cluster.").unwrap_or(path);
+            let steps: Vec<&str> = std::iter::once("cluster").chain(path.split('.')).collect();
+            set(spec, &steps, new);
+        }
+    }
+    Ok(())
+}
+
+fn pair(value: &Value) -> Option<(Value, Value)> {
+    match value {
+        Value::Array(items) => match items.as_slice() {
+            [r, w] => Some((r.clone(), w.clone())),
+            _ => None,
+        },
+        Value::Object(map) if map.len() == 2 => {
+            Some((map.get("r")?.clone(), map.get("w")?.clone()))
+        }
+        _ => None,
+    }
+}
+
+/// A value as a label: a strategy with settings by its name and settings, anything else as it stands.
+fn short(value: &Value) -> String {
+    match value {
+        Value::String(text) => text.clone(),
+        Value::Object(map) => {
+            let parts: Vec<String> = map.iter().map(|(k, v)| format!("{k} {}", short(v))).collect();
+            parts.join(", ")
+        }
+        other => other.to_string(),
+    }
+}
+
+fn resolve(
+    source: &Source,
+    spec: Spec,
+    axes: &Matrix,
+    labels: BTreeMap<String, String>,
+) -> Result<Planned, SpecError> {
+    let workload = workload(source, &spec, axes)?;
+    validate::cell(source, &spec, &workload, axes)?;
+    let n = spec.cluster.replication.n;
+    let mode = match spec.load.mode {
+        LoadMode::Open => Mode::Open { rate: spec.load.rate.unwrap_or_default() },
+        LoadMode::Closed => Mode::Closed { outstanding: spec.load.outstanding.unwrap_or_default() },
+    };
+    let cell = Cell {
+        workload: workload.name.clone(),
+        n: n as u32,
+        r: spec.cluster.replication.r.needed(n) as u32,
+        w: spec.cluster.replication.w.needed(n) as u32,
+        mode,
+        repeat: 1,
+        labels,
+    };
+    let Spec { cluster, records, load, seed, .. } = spec;
+    Ok(Planned { cell, cluster, workload, records, load, seed })
+}
+
+/// The workload, sized for this experiment's records and its expected number of operations.
+fn workload(source: &Source, spec: &Spec, axes: &Matrix) -> Result<Workload, SpecError> {
+    let path = axes.place("workload", "workload");
+    let refused = |message: String| source.error(&path, message);
+    let mut workload = match &spec.workload {
+        WorkloadRef::Named(name) => Workload::load(name).map_err(|e| refused(e.to_string()))?,
+        WorkloadRef::Inline(map) => serde_json::from_value(Value::Object(map.clone()))
+            .map_err(|error| refused(error.to_string()))?,
+    };
+    workload.record_count = spec.records;
+    if let Some(rate) = spec.load.rate {
+        let seconds = spec.phases.warm_up_s + spec.phases.measure_s;
+        workload.operation_count = ((rate * seconds) as u64).max(1);
+    }
+    workload.validate().map_err(|invalid| refused(invalid.to_string()))?;
+    Ok(workload)
+}
+
+/// A trial's coordinates by name, for `--only` and for people.
+pub fn labels(planned: &Planned) -> BTreeMap<String, String> {
+    let cell = &planned.cell;
+    let mut all = cell.labels.clone();
+    all.insert("workload".to_string(), cell.workload.clone());
+    all.insert("quorum".to_string(), format!("{},{}", cell.r, cell.w));
+    all.insert("n".to_string(), cell.n.to_string());
+    all.insert("r".to_string(), cell.r.to_string());
+    all.insert("w".to_string(), cell.w.to_string());
+    all.insert("records".to_string(), planned.records.to_string());
+    match cell.mode {
+        Mode::Closed { outstanding } => {
+            all.insert("mode".to_string(), "closed".to_string());
+            all.insert("outstanding".to_string(), outstanding.to_string());
+        }
+        Mode::Open { rate } => {
+            all.insert("mode".to_string(), "open".to_string());
+            all.insert("rate".to_string(), rate.to_string());
+        }
+    }
+    all
+}
+
+/// The trials that agree with every `name=value`.
+fn keep(source: &Source, cells: Vec<Planned>, only: &[String]) -> Result<Vec<Planned>, SpecError> {
+    let mut kept = cells;
+    for filter in only {
+        let refused = |message: String| SpecError {
+            file: format!("--only {filter}"),
+            line: None,
+            field: source.file.clone(),
+            message,
+        };
+        let Some((name, value)) = filter.split_once('=') else {
+            return Err(refused("a filter is name=value, such as workload=ycsb_a".to_string()));
+        };
+        let known: Vec<BTreeMap<String, String>> = kept.iter().map(labels).collect();
+        let names: Vec<&str> =
+            known.first().into_iter().flat_map(|map| map.keys().map(String::as_str)).collect();
+        if !known.iter().any(|map| map.contains_key(name)) {
+            return Err(refused(unknown("name", name, &names)));
+        }
+        let matches = |planned: &Planned| {
+            let found = labels(planned).get(name).cloned().unwrap_or_default();
+            found == value || name == "workload" && found.strip_prefix("ycsb_") == Some(value)
+        };
+        kept.retain(matches);
+        if kept.is_empty() {
+            let mut values: Vec<String> =
+                known.iter().filter_map(|map| map.get(name).cloned()).collect();
+            values.dedup();
+            return Err(refused(format!("no trial has it; there are: {}", values.join(", "))));
+        }
+    }
+    Ok(kept)
+}

@@ -1,0 +1,318 @@
+//! What an experiment's YAML file says: plain data, one struct per block, every field with its unit.
+//!
+//! [`super::parse`] reads it, [`super::validate`] checks what a type cannot say, and [`super::matrix`]
+//! multiplies it into trials.
+
+use crate::config::{ClusterConfig, Limits, Replication, Strategies, Timing};
+use crate::engine;
+use crate::report::trial::Target;
+use serde::de::{MapAccess, Visitor};
+use serde::ser::SerializeMap;
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
+use serde_json::{Map, Value};
+use std::fmt;
+
+/// One question, the cluster that answers it, and the load that asks.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Spec {
+    /// Names the folder of the results: lower-case letters, digits, `-` and `_`.
+    pub name: String,
+    /// The question in one sentence; printed above the answer.
+    pub question: String,
+    /// Every random choice of the load and of the order of trials follows from it.
+    #[serde(default = "one_seed")]
+    pub seed: u64,
+    #[serde(default)]
+    pub backend: Backend,
+    #[serde(default)]
+    pub cluster: ClusterSpec,
+    #[serde(default)]
+    pub workload: WorkloadRef,
+    /// Records in the store before the first operation.
+    #[serde(default = "default_records")]
+    pub records: u64,
+    #[serde(default)]
+    pub load: Load,
+    #[serde(default)]
+    pub phases: Phases,
+    /// Lists of values: one trial for each element of their product.
+    #[serde(default, skip_serializing_if = "Matrix::is_empty")]
+    pub matrix: Matrix,
+    /// How often each cell is measured. Repeats are interleaved: all cells once, then all cells again.
+    #[serde(default = "one")]
+    pub repeats: u32,
+    #[serde(default)]
+    pub order: Order,
+    #[serde(default)]
+    pub targets: Vec<Target>,
+    /// What is done to the nodes during each measured phase.
+    #[serde(default)]
+    pub faults: Vec<Fault>,
+}
+
+fn one_seed() -> u64 {
+    1
+}
+
+fn default_records() -> u64 {
+    1_000
+}
+
+fn one() -> u32 {
+    1
+}
+
+/// What the nodes are.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Backend {
+    /// Real processes of this program on loopback sockets. The only backend so far.
+    #[default]
+    Processes,
+}
+
+/// The `cluster:` block: how many nodes, and what they are all configured with.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct ClusterSpec {
+    /// Node processes, 1 to 64.
+    pub nodes: u16,
+    /// Worker threads of each node, 1 to 64.
+    pub threads: usize,
+    pub fresh: Fresh,
+    pub replication: Replication,
+    pub strategies: Strategies,
+    pub engine: engine::Config,
+    pub timing: Timing,
+    pub limits: Limits,
+}
+
+impl Default for ClusterSpec {
+    fn default() -> Self {
+        let ClusterConfig { replication, strategies, engine, timing, limits } = Default::default();
+        let fresh = Fresh::WhenNeeded;
+        ClusterSpec { nodes: 3, threads: 1, fresh, replication, strategies, engine, timing, limits }
+    }
+}
+
+impl ClusterSpec {
+    /// What each node's own file has under `cluster:`.
+    pub fn config(&self) -> ClusterConfig {
+        ClusterConfig {
+            replication: self.replication.clone(),
+            strategies: self.strategies.clone(),
+            engine: self.engine.clone(),
+            timing: self.timing.clone(),
+            limits: self.limits.clone(),
+        }
+    }
+}
+
+/// When a trial gets a cluster of its own.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Fresh {
+    /// When its settings or its records differ from the trial before, or when that trial added records
+    /// or killed a node. Other trials share a cluster and its data.
+    WhenNeeded,
+    /// Always. Costs a start and a loading phase each time.
+    PerTrial,
+}
+
+/// A workload by name (`a` to `f`), by file, or as a map of changes to a named `base`.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(untagged)]
+pub enum WorkloadRef {
+    Named(String),
+    Inline(Map<String, Value>),
+}
+
+impl Default for WorkloadRef {
+    fn default() -> Self {
+        WorkloadRef::Named("a".to_string())
+    }
+}
+
+/// How requests are offered.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Load {
+    pub mode: LoadMode,
+    /// Operations per second that an open loop offers, of all connections together.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub rate: Option<f64>,
+    /// Operations that a closed loop keeps in flight.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub outstanding: Option<u32>,
+    pub arrival: Arrivals,
+    /// Streams to each node, 1 to 16.
+    pub connections: u16,
+    pub route: RouteSpec,
+    pub context: ContextUse,
+}
+
+impl Default for Load {
+    fn default() -> Self {
+        Load {
+            mode: LoadMode::Open,
+            rate: None,
+            outstanding: None,
+            arrival: Arrivals::Constant,
+            connections: 1,
+            route: RouteSpec::Replica,
+            context: ContextUse::None,
+        }
+    }
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum LoadMode {
+    /// A request is sent when it is due, whether or not earlier ones were answered.
+    Open,
+    /// A request is sent when an earlier one was answered.
+    Closed,
+}
+
+/// The gaps between the requests of an open loop.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Arrivals {
+    Constant,
+    /// Exponential gaps: many independent users.
+    Poisson,
+}
+
+/// Whom a request is sent to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum RouteSpec {
+    /// A live replica of its key, in turn.
+    Replica,
+    /// Every node in turn, whatever it owns.
+    Any,
+}
+
+/// Whether updates say what their writer had seen. The update of a read-modify-write always does.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ContextUse {
+    /// Blind, as in YCSB. Under `vector_clock` each such update leaves a sibling.
+    None,
+    /// The newest token that the load has seen for the key. Costs it a map of all keys touched.
+    LastSeen,
+}
+
+/// The lengths of a trial's phases, in seconds.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Phases {
+    /// Idle time before a trial, so that the one before it (flushes, compaction) does not bleed in.
+    pub settle_s: f64,
+    /// Load that is offered but not counted.
+    pub warm_up_s: f64,
+    pub measure_s: f64,
+}
+
+impl Default for Phases {
+    fn default() -> Self {
+        Phases { settle_s: 0.5, warm_up_s: 2.0, measure_s: 10.0 }
+    }
+}
+
+/// In which order the trials of one repeat run.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Order {
+    #[default]
+    Listed,
+    /// Shuffled by the seed. Trials that share a cluster stay together.
+    Shuffled,
+}
+
+/// Something that is done to a node. Times are seconds since the measured phase began.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Fault {
+    /// The node's process is stopped (SIGSTOP) and goes on (SIGCONT), again and again.
+    Pause(Pause),
+    /// The node's process is killed (SIGKILL) and stays dead until the trial ends.
+    Kill(Kill),
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Pause {
+    /// 1 to the number of nodes.
+    pub node: u16,
+    /// From the start of one pause to the start of the next.
+    pub every_s: f64,
+    pub for_s: f64,
+    /// Start of the first pause.
+    #[serde(default)]
+    pub first_at_s: f64,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Kill {
+    /// 1 to the number of nodes.
+    pub node: u16,
+    pub at_s: f64,
+}
+
+/// The axes of the matrix, in the order of the file. The last one varies fastest.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Matrix(pub Vec<(String, Vec<Value>)>);
+
+impl Matrix {
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    /// Where a field has its value from: its axis if the matrix has it, else the field itself.
+    pub fn place(&self, axis: &str, field: &str) -> String {
+        let path = field.strip_prefix("cluster.").unwrap_or(field);
+        let gives =
+            |name: &str| name == axis || name.strip_prefix("cluster.").unwrap_or(name) == path;
+        match self.0.iter().find(|(name, _)| gives(name)) {
+            Some((name, _)) => format!("matrix.{name}"),
+            None => field.to_string(),
+        }
+    }
+}
+
+impl Serialize for Matrix {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut map = serializer.serialize_map(Some(self.0.len()))?;
+        for (axis, values) in &self.0 {
+            map.serialize_entry(axis, values)?;
+        }
+        map.end()
+    }
+}
+
+impl<'de> Deserialize<'de> for Matrix {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_map(MatrixVisitor)
+    }
+}
+
+struct MatrixVisitor;
+
+impl<'de> Visitor<'de> for MatrixVisitor {
+    type Value = Matrix;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a map from an axis (quorum, workload, rate, ...) to its list of values")
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Matrix, A::Error> {
+        let mut axes = Vec::new();
+        while let Some(axis) = map.next_entry()? {
+            axes.push(axis);
+        }
+        Ok(Matrix(axes))
+    }
+}

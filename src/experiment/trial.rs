@@ -1,0 +1,181 @@
+//! One trial: warm up, measure, inject the faults, and ask what it cost.
+
+use super::cluster::Cluster;
+use super::error::Error;
+use super::faults::Timeline;
+use super::interrupt::Interrupt;
+use super::load::{Measured, Offer, Parameters, Running, Store};
+use super::matrix::Planned;
+use super::progress::Progress;
+use super::resources::Snapshot;
+use super::spec::{Arrivals, Fault, Phases};
+use crate::report::trial::{FaultWindow, Mode, ProcessUse, Trial};
+use quorate_workloads::Arrival;
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+/// Between two looks at the clock, the nodes and Ctrl-C.
+const POLL: Duration = Duration::from_millis(50);
+/// Draws that tell how skewed the requests are; enough for 100,000 keys (20 each).
+const SKEW_DRAWS: u64 = 2_000_000;
+/// A client's own grace on top of a request's deadline, and then some.
+const ANSWER_GRACE: Duration = Duration::from_secs(2);
+
+/// What a trial needs besides its plan.
+pub struct Bench<'a> {
+    pub cluster: &'a mut Cluster,
+    pub store: &'a Arc<dyn Store>,
+    pub phases: Phases,
+    pub faults: &'a [Fault],
+    pub progress: &'a Progress,
+    pub interrupt: &'a Interrupt,
+}
+
+/// What was seen from outside during the measured phase.
+struct Seen {
+    processes: Vec<ProcessUse>,
+    counters: BTreeMap<String, f64>,
+    faults: Vec<FaultWindow>,
+}
+
+impl Bench<'_> {
+    /// Runs a trial. None: it was interrupted before its measured phase began.
+    ///
+    /// # Errors
+    /// If a node ends that no fault killed: its last log lines are in the error.
+    pub fn run(&mut self, id: &str, planned: &Planned) -> Result<Option<Trial>, Error> {
+        let skew = planned.workload.realised_skew(
+            planned.records,
+            planned.seed,
+            (20 * planned.records).clamp(20_000, SKEW_DRAWS),
+        );
+        if !self.pause(Duration::from_secs_f64(self.phases.settle_s))? {
+            return Ok(None);
+        }
+        let parameters = self.parameters(planned);
+        let load = Running::start(Arc::clone(self.store), parameters)
+            .map_err(|error| Error::Client(error.to_string()))?;
+        let seen = self.watch(&load);
+        let measured = load.finish();
+        let seen = match seen? {
+            Some(seen) if measured.measured_s > 0.0 => seen,
+            _ => return Ok(None),
+        };
+        let Measured { measured_s, operations, by_node, seconds, schedule, saturated } = measured;
+        Ok(Some(Trial {
+            id: id.to_string(),
+            cell: planned.cell.clone(),
+            seed: planned.seed,
+            measured_s,
+            operations,
+            by_node,
+            seconds,
+            processes: seen.processes,
+            schedule,
+            saturated,
+            faults: seen.faults,
+            counters: seen.counters,
+            realised_skew: Some([
+                skew.top_key,
+                skew.top_1_percent,
+                skew.top_10_percent,
+                skew.top_20_percent,
+            ]),
+        }))
+    }
+
+    fn parameters(&self, planned: &Planned) -> Parameters {
+        let timing = &planned.cluster.timing;
+        let longest_ms = timing.read_timeout_ms.max(timing.write_timeout_ms);
+        let offer = match planned.cell.mode {
+            Mode::Closed { outstanding } => Offer::Closed { outstanding },
+            Mode::Open { rate } => {
+                let arrival = match planned.load.arrival {
+                    Arrivals::Constant => Arrival::Constant,
+                    Arrivals::Poisson => Arrival::Poisson,
+                };
+                Offer::Open { rate, arrival }
+            }
+        };
+        Parameters {
+            workload: planned.workload.clone(),
+            records: planned.records,
+            seed: planned.seed,
+            // At most 16: the specification was checked.
+            r: planned.cell.r as u8,
+            w: planned.cell.w as u8,
+            route: planned.load.route,
+            nodes: self.cluster.members().map(|member| member.id).collect(),
+            context: planned.load.context,
+            offer,
+            warm_up: Duration::from_secs_f64(self.phases.warm_up_s),
+            measure: Duration::from_secs_f64(self.phases.measure_s),
+            answer_limit: Duration::from_millis(longest_ms.into()) + ANSWER_GRACE,
+        }
+    }
+
+    /// Idle time. False: interrupted.
+    fn pause(&mut self, length: Duration) -> Result<bool, Error> {
+        let begin = Instant::now();
+        while begin.elapsed() < length {
+            if self.interrupt.is_set() {
+                return Ok(false);
+            }
+            self.cluster.check()?;
+            std::thread::sleep(POLL.min(length.saturating_sub(begin.elapsed())));
+        }
+        Ok(!self.interrupt.is_set())
+    }
+
+    /// Accompanies the load to the end of its measured phase. None: it did not begin.
+    fn watch(&mut self, load: &Running) -> Result<Option<Seen>, Error> {
+        let warm_up_s = self.phases.warm_up_s;
+        if !self.until(load, warm_up_s, &mut Timeline::new(&[], 0.0))? {
+            return Ok(None);
+        }
+        let me = std::iter::once(("load".to_string(), std::process::id()));
+        let snapshot = Snapshot::begin(self.cluster.processes().chain(me));
+        let before = self.cluster.counters();
+        let mut timeline = Timeline::new(self.faults, self.phases.measure_s);
+        let outcome = self.until(load, warm_up_s + self.phases.measure_s, &mut timeline);
+        load.end_now();
+        let processes = snapshot.end();
+        let faults = timeline.heal(load.origin().elapsed().as_secs_f64() - warm_up_s, self.cluster);
+        outcome?;
+        let after = self.cluster.counters();
+        let delta = |(name, end): (String, f64)| {
+            let begin = before.get(&name).copied().unwrap_or_default();
+            (name, end - begin)
+        };
+        let counters = after.into_iter().map(delta).filter(|(_, delta)| *delta > 0.0).collect();
+        Ok(Some(Seen { processes, counters, faults }))
+    }
+
+    /// Waits until `end_s` after the load's origin and injects faults on the way. False: interrupted.
+    fn until(
+        &mut self,
+        load: &Running,
+        end_s: f64,
+        timeline: &mut Timeline,
+    ) -> Result<bool, Error> {
+        let warm_up_s = self.phases.warm_up_s;
+        loop {
+            let now_s = load.origin().elapsed().as_secs_f64();
+            if self.interrupt.is_set() {
+                return Ok(false);
+            }
+            timeline.advance(now_s - warm_up_s, self.cluster);
+            if now_s >= end_s {
+                return Ok(true);
+            }
+            self.cluster.check()?;
+            let total_s = warm_up_s + self.phases.measure_s;
+            let rate = load.answered() as f64 / now_s.max(0.001);
+            self.progress.at(now_s / total_s, || format!("{rate:.0} answers/s"));
+            let next_s = timeline.next_s().map_or(end_s, |step| (step + warm_up_s).min(end_s));
+            let left = Duration::from_secs_f64((next_s - now_s).max(0.000_1));
+            std::thread::sleep(left.min(POLL));
+        }
+    }
+}

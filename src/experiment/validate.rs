@@ -1,0 +1,173 @@
+//! What a specification's types cannot say: ranges, and what fits together.
+
+use super::error::SpecError;
+use super::parse::{Source, unknown};
+use super::spec::{Fault, LoadMode, Matrix, Spec};
+use crate::report::trial::Target;
+use quorate_workloads::Workload;
+
+const LONGEST_S: f64 = 86_400.0;
+const MOST_NODES: u16 = 64;
+const MOST_REPLICAS: usize = 16;
+const MOST_OUTSTANDING: u32 = 16_384;
+const HIGHEST_RATE: f64 = 1e7;
+/// What a target may be about: kinds of operations, and all that write together.
+const TARGET_KINDS: [&str; 6] =
+    ["read", "update", "insert", "read_modify_write", "delete", "write"];
+
+/// What holds for the experiment as a whole.
+pub fn whole(source: &Source, spec: &Spec) -> Result<(), SpecError> {
+    let named = !spec.name.is_empty()
+        && spec.name.len() <= 64
+        && spec
+            .name
+            .chars()
+            .all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || "-_".contains(c));
+    let letters = "1 to 64 lower-case letters, digits, `-` and `_`: it names a folder";
+    require(source, "name", &format!("{:?}", spec.name), named, letters)?;
+    let records = (1..=1_000_000_000).contains(&spec.records);
+    require(source, "records", &spec.records, records, "1 to 1,000,000,000")?;
+    let repeats = (1..=1_000).contains(&spec.repeats);
+    require(source, "repeats", &spec.repeats, repeats, "1 to 1,000")?;
+    let seconds = format!("a number of seconds up to {LONGEST_S}");
+    let phases =
+        [("phases.settle_s", spec.phases.settle_s), ("phases.warm_up_s", spec.phases.warm_up_s)];
+    for (field, found) in phases {
+        require(source, field, &found, (0.0..=LONGEST_S).contains(&found), &seconds)?;
+    }
+    let measure = spec.phases.measure_s;
+    let fits = (0.1..=LONGEST_S).contains(&measure);
+    require(source, "phases.measure_s", &measure, fits, "0.1 to 86400 seconds")?;
+    for (index, target) in spec.targets.iter().enumerate() {
+        check_target(source, index, target)?;
+    }
+    Ok(())
+}
+
+/// What holds for one cell of the matrix.
+pub fn cell(
+    source: &Source,
+    spec: &Spec,
+    workload: &Workload,
+    axes: &Matrix,
+) -> Result<(), SpecError> {
+    cluster(source, spec, axes)?;
+    load(source, spec, axes)?;
+    let place = axes.place("workload", "workload");
+    if workload.proportions.scan > 0.0 {
+        let found = format!("{} has scans", workload.name);
+        let allowed =
+            "workloads without scans (a, b, c, d, f), because the store serves no scans yet";
+        return Err(source.error(&place, format!("{found}; allowed: {allowed}")));
+    }
+    let limit = spec.cluster.limits.value_bytes;
+    let size = workload.record_bytes();
+    let allowed = format!("records of at most cluster.limits.value_bytes, {limit}");
+    require(source, &place, &format!("{size} bytes a record"), size <= limit, &allowed)?;
+    for (index, fault) in spec.faults.iter().enumerate() {
+        check_fault(source, index, fault, spec)?;
+    }
+    Ok(())
+}
+
+fn require(
+    source: &Source,
+    field: &str,
+    found: &dyn std::fmt::Display,
+    holds: bool,
+    allowed: &str,
+) -> Result<(), SpecError> {
+    if holds {
+        return Ok(());
+    }
+    Err(source.error(field, format!("found {found}; allowed: {allowed}")))
+}
+
+fn cluster(source: &Source, spec: &Spec, axes: &Matrix) -> Result<(), SpecError> {
+    let cluster = &spec.cluster;
+    let nodes = cluster.nodes;
+    let few = format!("1 to {MOST_NODES}");
+    let field = axes.place("nodes", "cluster.nodes");
+    require(source, &field, &nodes, (1..=MOST_NODES).contains(&nodes), &few)?;
+    let threads = (1..=64).contains(&cluster.threads);
+    require(source, "cluster.threads", &cluster.threads, threads, "1 to 64")?;
+    let n = cluster.replication.n;
+    let field = axes.place("replication.n", "cluster.replication.n");
+    let fits = (1..=MOST_REPLICAS).contains(&n);
+    require(source, &field, &n, fits, &format!("1 to {MOST_REPLICAS} replicas"))?;
+    let enough = format!("at most the number of nodes, {nodes}");
+    require(source, &field, &n, n <= nodes as usize, &enough)?;
+    let levels = [("R", "r", cluster.replication.r), ("W", "w", cluster.replication.w)];
+    for (letter, name, level) in levels {
+        let needed = level.needed(n);
+        let field = axes.place("quorum", &format!("cluster.replication.{name}"));
+        let found = format!("{letter} = {needed}");
+        let allowed = format!("1 to N, which is {n}");
+        require(source, &field, &found, (1..=n).contains(&needed), &allowed)?;
+    }
+    Ok(())
+}
+
+fn load(source: &Source, spec: &Spec, axes: &Matrix) -> Result<(), SpecError> {
+    let load = &spec.load;
+    let connections = (1..=16).contains(&load.connections);
+    require(source, "load.connections", &load.connections, connections, "1 to 16")?;
+    match load.mode {
+        LoadMode::Open => {
+            let field = axes.place("rate", "load.rate");
+            let Some(rate) = load.rate else {
+                let message = "missing; an open loop needs a rate: operations per second, above 0";
+                return Err(source.error(&field, message));
+            };
+            let allowed = format!("operations per second above 0 and up to {HIGHEST_RATE}");
+            require(source, &field, &rate, rate > 0.0 && rate <= HIGHEST_RATE, &allowed)
+        }
+        LoadMode::Closed => {
+            let field = axes.place("outstanding", "load.outstanding");
+            let Some(outstanding) = load.outstanding else {
+                let message = "missing; a closed loop needs a number of outstanding operations";
+                return Err(source.error(&field, message));
+            };
+            let allowed = format!("1 to {MOST_OUTSTANDING}");
+            let fits = (1..=MOST_OUTSTANDING).contains(&outstanding);
+            require(source, &field, &outstanding, fits, &allowed)
+        }
+    }
+}
+
+fn check_target(source: &Source, index: usize, target: &Target) -> Result<(), SpecError> {
+    let field = |name: &str| format!("targets[{index}].{name}");
+    if !TARGET_KINDS.contains(&target.kind.as_str()) {
+        return Err(source.error(&field("kind"), unknown("kind", &target.kind, &TARGET_KINDS)));
+    }
+    let inside = (0.0..=100.0).contains(&target.percentile);
+    let allowed = "a number from 0 to 100";
+    require(source, &field("percentile"), &target.percentile, inside, allowed)?;
+    let positive = target.below_ms > 0.0 && target.below_ms.is_finite();
+    let allowed = "a number of milliseconds above 0";
+    require(source, &field("below_ms"), &target.below_ms, positive, allowed)
+}
+
+fn check_fault(source: &Source, index: usize, fault: &Fault, spec: &Spec) -> Result<(), SpecError> {
+    let measure = spec.phases.measure_s;
+    let (kind, node, start) = match fault {
+        Fault::Pause(pause) => ("pause", pause.node, pause.first_at_s),
+        Fault::Kill(kill) => ("kill", kill.node, kill.at_s),
+    };
+    let field = |name: &str| format!("faults[{index}].{kind}.{name}");
+    let nodes = spec.cluster.nodes;
+    let known = (1..=nodes).contains(&node);
+    require(source, &field("node"), &node, known, &format!("1 to the number of nodes, {nodes}"))?;
+    let name = if kind == "pause" { "first_at_s" } else { "at_s" };
+    let inside = (0.0..measure).contains(&start);
+    let allowed = format!("a time within the measured phase: 0 to below {measure} s");
+    require(source, &field(name), &start, inside, &allowed)?;
+    if let Fault::Pause(pause) = fault {
+        let length = pause.for_s > 0.0 && pause.for_s <= LONGEST_S;
+        require(source, &field("for_s"), &pause.for_s, length, "a number of seconds above 0")?;
+        let apart = pause.every_s > pause.for_s && pause.every_s <= LONGEST_S;
+        let allowed = format!("more seconds than one pause lasts, {}", pause.for_s);
+        require(source, &field("every_s"), &pause.every_s, apart, &allowed)?;
+    }
+    Ok(())
+}

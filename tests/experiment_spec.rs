@@ -1,0 +1,275 @@
+//! Every bad experiment is one message with its place and what is allowed, and every good one a plan.
+#![allow(clippy::unwrap_used)]
+
+use quorate::experiment::error::SpecError;
+use quorate::experiment::matrix::{Plan, plan};
+use quorate::experiment::parse::Source;
+use quorate::experiment::run::expected;
+use quorate::report::trial::Mode;
+use std::fs;
+use std::path::Path;
+
+const GOOD: &str = "\
+name: x
+question: Does it work?
+cluster: {nodes: 3}
+workload: a
+load: {mode: open, rate: 100}
+";
+
+fn planned(text: &str, settings: &[&str], only: &[&str]) -> Result<Plan, SpecError> {
+    let source = Source { file: "x.yaml".to_string(), text: text.to_string() };
+    let owned = |all: &[&str]| all.iter().map(|one| one.to_string()).collect::<Vec<_>>();
+    plan(&source, source.parse(&owned(settings))?, &owned(only))
+}
+
+fn refused(text: &str) -> String {
+    planned(text, &[], &[]).unwrap_err().to_string()
+}
+
+/// The good experiment with some lines in the place of those with the same first word.
+fn with(lines: &str) -> String {
+    let key = |line: &str| line.split(':').next().unwrap().to_string();
+    let new: Vec<String> = lines.lines().map(key).collect();
+    let kept: String =
+        GOOD.lines().filter(|line| !new.contains(&key(line))).map(|l| format!("{l}\n")).collect();
+    kept + lines + "\n"
+}
+
+#[test]
+fn each_bad_field_is_named_with_its_line_and_what_is_allowed() {
+    for (lines, expected) in [
+        // Unknown names suggest the near one.
+        ("quesion: y", "x.yaml:6: unknown field `quesion`, did you mean `question`?"),
+        ("cluster: {nods: 3}", "unknown field `nods`, did you mean `nodes`?"),
+        ("cluster: {replication: {m: 3}}", "unknown field `m`"),
+        ("cluster: {strategies: {conflict: lwww}}", "did you mean `lww`?"),
+        (
+            "cluster: {strategies: {detection: {phi_accrual: {treshold: 8}}}}",
+            "did you mean `threshold`?",
+        ),
+        ("load: {mode: opne, rate: 1}", "unknown value `opne`, did you mean `open`?"),
+        ("backend: simulator", "unknown value `simulator`; allowed: processes"),
+        ("faults: [{partition: {node: 1}}]", "unknown value `partition`; allowed: pause, kill"),
+        (
+            "matrix: {quorm: [[1, 1]]}",
+            "x.yaml:6: matrix.quorm: unknown axis `quorm`, did you mean `quorum`?",
+        ),
+        ("matrix: {strategies.conflct: [lww]}", "did you mean `conflict`?"),
+        ("matrix: {strategies.conflict: [lww, vectorclock]}", "did you mean `vector_clock`?"),
+        // Ranges.
+        ("name: A b", "name: found \"A b\"; allowed: 1 to 64 lower-case letters"),
+        ("records: 0", "x.yaml:6: records: found 0; allowed: 1 to"),
+        ("repeats: 0", "repeats: found 0; allowed: 1 to 1,000"),
+        ("phases: {measure_s: 0}", "phases.measure_s: found 0; allowed: 0.1 to"),
+        ("phases: {warm_up_s: -1}", "phases.warm_up_s: found -1; allowed:"),
+        ("phases: {warm_up_s: .nan}", "phases.warm_up_s: found NaN; allowed:"),
+        ("cluster: {nodes: 0}", "cluster.nodes: found 0; allowed: 1 to 64"),
+        (
+            "cluster: {nodes: 2}",
+            "cluster.replication.n: found 3; allowed: at most the number of nodes, 2",
+        ),
+        (
+            "cluster: {replication: {r: 4}}",
+            "cluster.replication.r: found R = 4; allowed: 1 to N, which is 3",
+        ),
+        ("cluster: {replication: {w: 0}}", "unknown consistency level `0`; allowed:"),
+        (
+            "matrix: {quorum: [[1, 1], [2, 4]]}",
+            "x.yaml:6: matrix.quorum: found W = 4; allowed: 1 to N",
+        ),
+        ("matrix: {quorum: [[1]]}", "matrix.quorum: [1] is no quorum; allowed: [r, w]"),
+        ("matrix: {quorum: []}", "matrix.quorum: the list is empty"),
+        ("matrix: {quorum: [[1, most]]}", "unknown consistency level `most`; allowed: strong"),
+        ("load: {mode: open}", "load.rate: missing; an open loop needs a rate"),
+        (
+            "load: {mode: open, rate: 0}",
+            "load.rate: found 0; allowed: operations per second above 0",
+        ),
+        (
+            "load: {mode: open, rate: fast}",
+            "x.yaml:5: invalid floating point\n  5 | load: {mode: open, rate: fast}\n    |                          ^",
+        ),
+        ("load: {mode: closed}", "load.outstanding: missing; a closed loop needs"),
+        ("load: {mode: closed, outstanding: 0}", "load.outstanding: found 0; allowed: 1 to"),
+        ("matrix: {rate: [100, -5]}", "matrix.rate: found -5; allowed:"),
+        (
+            "matrix: {rate: [100, 100]}",
+            "x.yaml:6: matrix: two trials are both ycsb_a R=2 W=2, open loop",
+        ),
+        // Targets.
+        ("targets: [{kind: read, percentile: p99, below_ms: 1}]", "x.yaml:6:"),
+        (
+            "targets: [{kind: read, percentile: 101, below_ms: 1}]",
+            "percentile: found 101; allowed: a number from 0 to 100",
+        ),
+        (
+            "targets: [{kind: read, percentile: .nan, below_ms: 1}]",
+            "percentile: found NaN; allowed:",
+        ),
+        (
+            "targets: [{kind: raed, percentile: 1, below_ms: 1}]",
+            "unknown kind `raed`, did you mean `read`?",
+        ),
+        ("targets: [{kind: read, percentile: 50, below_ms: 0}]", "below_ms: found 0; allowed:"),
+        // Workloads.
+        ("workload: e", "x.yaml:5: workload: ycsb_e has scans; allowed: workloads without scans"),
+        ("workload: g", "workload: unknown workload `g`"),
+        ("workload: missing/w.yaml", "workload file missing/w.yaml"),
+        ("workload: {base: a, field_lenght: 1}", "field_lenght"),
+        ("workload: {base: a, proportions: {read: 2}}", "`proportions.read` is 2; allowed:"),
+        (
+            "cluster: {limits: {value_bytes: 10}}",
+            "workload: found 1000 bytes a record; allowed: records of at most",
+        ),
+        // Faults.
+        (
+            "faults: [{pause: {node: 4, every_s: 2, for_s: 1}}]",
+            "faults[0].pause.node: found 4; allowed: 1 to the number of nodes, 3",
+        ),
+        (
+            "faults: [{pause: {node: 1, every_s: 1, for_s: 1}}]",
+            "faults[0].pause.every_s: found 1; allowed: more seconds",
+        ),
+        (
+            "faults: [{kill: {node: 1, at_s: 99}}]",
+            "faults[0].kill.at_s: found 99; allowed: a time within",
+        ),
+        ("faults: [{kill: {node: 1}}]", "missing field `at_s`"),
+    ] {
+        let message = refused(&with(lines));
+        assert!(message.starts_with("x.yaml:"), "{lines}\n{message}");
+        assert!(message.contains(expected), "{lines}\nexpected {expected}\nfound    {message}");
+    }
+}
+
+#[test]
+fn text_that_is_no_experiment_is_refused_with_its_line() {
+    for (text, expected) in [
+        ("", "x.yaml"),
+        ("name: [", "x.yaml:"),
+        ("question: y", "missing field `name`"),
+        ("name: x\nname: y\nquestion: z", "x.yaml:2: "),
+        ("- name: x", "x.yaml:1: "),
+    ] {
+        let message = refused(text);
+        assert!(message.contains(expected), "{text:?}: {message}");
+    }
+    let missing = Source::read(Path::new("no/such.yaml")).unwrap_err().to_string();
+    assert!(missing.starts_with("no/such.yaml: cannot read the experiment: "), "{missing}");
+}
+
+#[test]
+fn bad_settings_and_filters_name_themselves() {
+    for (setting, expected) in [
+        ("load.rate", "--set load.rate: a setting is path=value"),
+        ("load.rte=1", "--set load.rte=1: unknown field `rte`, did you mean `rate`?"),
+        ("load.rate=[", "--set load.rate=[: the value is no YAML"),
+        (
+            "cluster.engine.lsm.sync=sometimes",
+            "unknown value `sometimes`; allowed: always, interval, never",
+        ),
+    ] {
+        let message = planned(GOOD, &[setting], &[]).unwrap_err().to_string();
+        assert!(message.contains(expected), "{setting}: {message}");
+    }
+    for (filter, expected) in [
+        ("workload", "a filter is name=value"),
+        ("worklod=a", "unknown name `worklod`, did you mean `workload`?"),
+        ("workload=b", "no trial has it; there are: ycsb_a"),
+    ] {
+        let message = planned(GOOD, &[], &[filter]).unwrap_err().to_string();
+        assert!(message.contains(expected), "{filter}: {message}");
+    }
+}
+
+#[test]
+fn the_matrix_is_a_product_whose_last_axis_varies_fastest() {
+    let matrix = "matrix:\n  quorum: [[1, 1], {r: 2, w: quorum}]\n  rate: [100, 200]\nrepeats: 2";
+    let plan = planned(&with(matrix), &[], &[]).unwrap();
+    let seen: Vec<(u32, u32, u32, f64)> = plan
+        .trials
+        .iter()
+        .map(|planned| match planned.cell.mode {
+            Mode::Open { rate } => (planned.cell.repeat, planned.cell.r, planned.cell.w, rate),
+            Mode::Closed { .. } => panic!("the load is open"),
+        })
+        .collect();
+    let round = |n| [(n, 1, 1, 100.0), (n, 1, 1, 200.0), (n, 2, 2, 100.0), (n, 2, 2, 200.0)];
+    assert_eq!(seen, [round(1), round(2)].concat());
+    let seeds: std::collections::BTreeSet<u64> = plan.trials.iter().map(|t| t.seed).collect();
+    assert_eq!(seeds.len(), 8, "each trial draws its own operations");
+    assert!(plan.trials.windows(2).all(|pair| pair[0].shares_cluster(&pair[1])));
+}
+
+#[test]
+fn cells_with_other_nodes_get_a_cluster_of_their_own_and_stay_together() {
+    let matrix =
+        "matrix:\n  workload: [a, b]\n  strategies.conflict: [lww, vector_clock]\norder: shuffled";
+    let plan = planned(&with(matrix), &[], &[]).unwrap();
+    let seen: Vec<&str> =
+        plan.trials.iter().map(|t| t.cell.labels["strategies.conflict"].as_str()).collect();
+    assert!(
+        seen == ["lww", "lww", "vector_clock", "vector_clock"]
+            || seen == ["vector_clock", "vector_clock", "lww", "lww"],
+        "{seen:?}"
+    );
+    let shares: Vec<bool> =
+        plan.trials.windows(2).map(|pair| pair[0].shares_cluster(&pair[1])).collect();
+    assert_eq!(shares, [true, false, true]);
+}
+
+#[test]
+fn a_shuffle_follows_the_seed() {
+    let matrix = "matrix:\n  rate: [1, 2, 3, 4, 5, 6, 7, 8]\norder: shuffled";
+    let order = |seed: &str| -> Vec<String> {
+        let plan = planned(&with(matrix), &[seed], &[]).unwrap();
+        plan.trials.iter().map(|planned| format!("{:?}", planned.cell.mode)).collect()
+    };
+    assert_eq!(order("seed=1"), order("seed=1"));
+    assert_ne!(order("seed=1"), order("seed=2"));
+}
+
+#[test]
+fn settings_and_filters_choose() {
+    let matrix = "matrix:\n  workload: [a, b]\n  quorum: [[1, 1], [2, 2]]";
+    let text = with(matrix);
+    let plan = planned(&text, &["cluster.nodes=5", "phases.measure_s=1"], &["workload=b"]).unwrap();
+    assert_eq!(plan.trials.len(), 2);
+    assert!(plan.trials.iter().all(|t| t.cell.workload == "ycsb_b" && t.cluster.nodes == 5));
+    let plan = planned(&text, &["matrix.quorum=[[3, 1]]"], &["quorum=3,1", "mode=open"]).unwrap();
+    assert_eq!(plan.trials.len(), 2);
+    assert_eq!(plan.spec.matrix.0[0].0, "workload", "axes keep the order of the file");
+}
+
+#[test]
+fn a_resolved_specification_plans_the_same_trials() {
+    let plan =
+        planned(&with("matrix:\n  quorum: [[1, 1], [2, 2]]\n  rate: [5, 6]"), &[], &[]).unwrap();
+    let resolved = serde_yaml::to_string(&plan.spec).unwrap();
+    let again = planned(&resolved, &[], &[]).unwrap();
+    assert_eq!(plan.spec, again.spec);
+    let cells = |plan: &Plan| plan.trials.iter().map(|t| t.cell.clone()).collect::<Vec<_>>();
+    assert_eq!(cells(&plan), cells(&again));
+}
+
+#[test]
+fn every_experiment_of_the_repository_is_valid_and_says_what_it_asks() {
+    let mut seen = 0;
+    for entry in fs::read_dir("experiments").unwrap() {
+        let path = entry.unwrap().path();
+        if path.extension().is_none_or(|extension| extension != "yaml") {
+            continue;
+        }
+        let source = Source::read(&path).unwrap();
+        let plan = plan(&source, source.parse(&[]).unwrap(), &[])
+            .unwrap_or_else(|error| panic!("{error}"));
+        assert!(source.text.starts_with("# Question: "), "{}", path.display());
+        assert!(source.text.contains("\n# Expected: "), "{}", path.display());
+        assert_eq!(Some(plan.spec.name.as_str()), path.file_stem().and_then(|stem| stem.to_str()));
+        let limit_s = if plan.spec.name == "smoke" { 60 } else { 280 };
+        assert!(expected(&plan).as_secs() < limit_s, "{}", path.display());
+        seen += 1;
+    }
+    assert!(seen >= 4);
+}
