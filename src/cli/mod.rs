@@ -4,6 +4,7 @@
 //!   main ─► Cli::run ─► get, put, delete, increment, status ─► client ─► a running cluster
 //!                   ├─► serve ─► server: one node, until it is stopped
 //!                   ├─► list ─► the registries
+//!                   ├─► report ─► the files of a run
 //!                   └─► experiment ─► a cluster of its own, a load, a report
 //! ```
 //!
@@ -27,6 +28,7 @@ mod get;
 mod increment;
 mod list;
 mod put;
+mod report;
 mod serve;
 mod status;
 mod text;
@@ -55,6 +57,7 @@ enum Command {
     Status(status::Args),
     Serve(serve::Args),
     List(list::Args),
+    Report(report::Args),
     Experiment(experiment::Args),
 }
 
@@ -70,6 +73,7 @@ impl Cli {
             Command::Status(args) => status::run(args),
             Command::Serve(args) => serve::run(args),
             Command::List(args) => list::run(args),
+            Command::Report(args) => report::run(args),
             Command::Experiment(args) => experiment::run(args),
         }
     }
@@ -133,6 +137,7 @@ mod tests {
             (&["put", "k"], "--file"),
             (&["put", "k", "v", "--context", "?"], "no version token"),
             (&["increment", "k", "many"], "many"),
+            (&["report"], "<DIR>"),
             (&["frobnicate"], "unrecognized subcommand"),
         ] {
             let (code, text) = refusal(arguments);

@@ -13,12 +13,8 @@ use std::process::ExitCode;
 pub struct Args {
     #[command(flatten)]
     key: KeyArgs,
-    /// The value; `-` reads standard input
-    #[arg(required_unless_present = "file", conflicts_with = "file")]
-    value: Option<String>,
-    /// Read the value from this file
-    #[arg(long, value_name = "PATH")]
-    file: Option<PathBuf>,
+    #[command(flatten)]
+    source: Source,
     /// Let the value expire after this many seconds
     #[arg(long, value_name = "SECONDS", value_parser = clap::value_parser!(u64).range(1..=TTL_MAX_S))]
     ttl: Option<u64>,
@@ -29,12 +25,23 @@ pub struct Args {
     context: ContextArgs,
 }
 
+/// Where the value comes from.
+#[derive(Debug, clap::Args)]
+#[group(required = true, multiple = false)]
+struct Source {
+    /// The value; `-` reads standard input
+    value: Option<String>,
+    /// Read the value from this file
+    #[arg(long, value_name = "PATH")]
+    file: Option<PathBuf>,
+}
+
 /// A hundred years.
 const TTL_MAX_S: u64 = 100 * 366 * 86_400;
 
 pub fn run(args: Args) -> anyhow::Result<ExitCode> {
     let new = NewValue {
-        value: value(&args)?,
+        value: args.source.read()?,
         content_type: Bytes::from(args.content_type),
         flags: 0,
         ttl_ms: args.ttl.map(|seconds| seconds * 1000),
@@ -47,17 +54,19 @@ pub fn run(args: Args) -> anyhow::Result<ExitCode> {
     finish_write(access, written)
 }
 
-fn value(args: &Args) -> anyhow::Result<Bytes> {
-    if let Some(path) = &args.file {
-        let bytes = std::fs::read(path);
-        return Ok(bytes.with_context(|| format!("cannot read {}", path.display()))?.into());
-    }
-    match args.value.as_deref() {
-        Some("-") => {
-            let mut bytes = Vec::new();
-            std::io::stdin().read_to_end(&mut bytes).context("cannot read standard input")?;
-            Ok(bytes.into())
+impl Source {
+    fn read(&self) -> anyhow::Result<Bytes> {
+        if let Some(path) = &self.file {
+            let bytes = std::fs::read(path);
+            return Ok(bytes.with_context(|| format!("cannot read {}", path.display()))?.into());
         }
-        value => Ok(Bytes::from(value.unwrap_or_default().to_string())),
+        match self.value.as_deref() {
+            Some("-") => {
+                let mut bytes = Vec::new();
+                std::io::stdin().read_to_end(&mut bytes).context("cannot read standard input")?;
+                Ok(bytes.into())
+            }
+            value => Ok(Bytes::from(value.unwrap_or_default().to_string())),
+        }
     }
 }

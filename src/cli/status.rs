@@ -58,7 +58,7 @@ fn view<'a>(
     answered().find(at_first).or_else(|| answered().next())
 }
 
-fn own<'a>(answers: &'a Answers, id: u64) -> Option<&'a StatusReply> {
+fn own(answers: &Answers, id: u64) -> Option<&StatusReply> {
     let (_, answer) = answers.iter().find(|(node, _)| node.0 == id)?;
     answer.as_ref().ok()
 }

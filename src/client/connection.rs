@@ -319,3 +319,90 @@ async fn receive(connection: &Connection, mut replies: tonic::Streaming<ReplyBat
         connection.complete(batch, &mut taken);
     }
 }
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+    use crate::client::Sink;
+    use crate::wire::request::Operation;
+    use bytes::Bytes;
+    use tokio_stream::Stream;
+
+    #[derive(Default)]
+    struct Seen(Mutex<Vec<(u64, Reply)>>);
+
+    impl Sink for Seen {
+        fn complete(&self, tag: u64, _: NodeId, reply: Reply) {
+            self.0.lock().push((tag, reply));
+        }
+    }
+
+    /// A connection that believes itself up, with nobody who polls its sending half.
+    fn connection() -> Arc<Connection> {
+        let connection = Connection::new(NodeId(1), "127.0.0.1:1".into(), &Options::default());
+        connection.begin(Endpoint::from_static("http://127.0.0.1:1").connect_lazy());
+        Arc::new(connection)
+    }
+
+    fn submit(connection: &Connection, tag: u64, seen: &Arc<Seen>, value_bytes: usize) {
+        let put = wire::Put { value: vec![0; value_bytes].into(), ..wire::Put::default() };
+        let operation = Some(Operation::Put(put));
+        let key = Bytes::from_static(b"key");
+        let request = wire::Request { key, operation, ..wire::Request::default() };
+        let sink: Arc<dyn Sink> = seen.clone();
+        let entry = Entry { tag, sink, deadline_us: 10 * tag, write: true, sent: false };
+        connection.submit(entry, request).map_err(|(_, failure)| failure).unwrap();
+    }
+
+    fn poll(outgoing: &mut Outgoing) -> Poll<Option<usize>> {
+        let mut context = Context::from_waker(Waker::noop());
+        let polled = Pin::new(outgoing).poll_next(&mut context);
+        polled.map(|batch| batch.map(|batch| batch.requests.len()))
+    }
+
+    #[tokio::test]
+    async fn everything_queued_travels_in_one_batch() {
+        let (connection, seen) = (connection(), Arc::new(Seen::default()));
+        let mut outgoing = connection.outgoing();
+        assert_eq!(poll(&mut outgoing), Poll::Pending);
+        (0..5).for_each(|tag| submit(&connection, tag, &seen, 100));
+        assert_eq!(poll(&mut outgoing), Poll::Ready(Some(5)));
+        assert_eq!(poll(&mut outgoing), Poll::Pending);
+    }
+
+    #[tokio::test]
+    async fn large_values_close_a_batch_early() {
+        let (connection, seen) = (connection(), Arc::new(Seen::default()));
+        (0..5).for_each(|tag| submit(&connection, tag, &seen, BATCH_BYTES / 2));
+        let mut outgoing = connection.outgoing();
+        assert_eq!(poll(&mut outgoing), Poll::Ready(Some(2)));
+        assert_eq!(poll(&mut outgoing), Poll::Ready(Some(2)));
+        assert_eq!(poll(&mut outgoing), Poll::Ready(Some(1)));
+        assert_eq!(connection.state.lock().queued_bytes, 0);
+    }
+
+    #[tokio::test]
+    async fn what_is_given_up_unsent_is_withdrawn_and_certainly_not_done() {
+        let (connection, seen) = (connection(), Arc::new(Seen::default()));
+        (1..=2).for_each(|tag| submit(&connection, tag, &seen, 100));
+        connection.sweep(15, &mut Vec::new());
+        let failure = Failure::TimedOut { acks: 0, needed: 0, maybe_done: false };
+        assert_eq!(*seen.0.lock(), [(1, Reply::Failed(failure))]);
+        assert!(!connection.is_responsive());
+        assert_eq!(poll(&mut connection.outgoing()), Poll::Ready(Some(1)), "only the second");
+    }
+
+    #[tokio::test]
+    async fn a_lost_session_tells_sent_from_unsent() {
+        let (connection, seen) = (connection(), Arc::new(Seen::default()));
+        let mut outgoing = connection.outgoing();
+        submit(&connection, 1, &seen, 100);
+        assert_eq!(poll(&mut outgoing), Poll::Ready(Some(1)));
+        submit(&connection, 2, &seen, 100);
+        connection.end();
+        let lost = |maybe_done| Reply::Failed(Failure::Disconnected { maybe_done });
+        assert_eq!(*seen.0.lock(), [(1, lost(true)), (2, lost(false))]);
+        assert_eq!(poll(&mut outgoing), Poll::Ready(None), "the old session's stream ends");
+    }
+}

@@ -40,6 +40,9 @@ mod retry;
 mod routing;
 mod tasks;
 
+#[cfg(test)]
+mod tests;
+
 pub use calls::{CallOptions, NewValue};
 
 use crate::message::{Failure, Operation, Reply, Request};

@@ -126,24 +126,40 @@ impl Routing {
         }
     }
 
-    /// In turn among the responsive owners; failing that, any owner that is connected.
+    /// In turn among the responsive owners; failing that, among those that are connected at all.
     fn replica(
         &self,
         owners: &[NodeId],
         turn: usize,
         avoid: Option<NodeId>,
     ) -> Result<&Arc<Connection>, NoRoute> {
-        let in_turn = || (0..owners.len()).map(|step| owners[(turn + step) % owners.len()]);
-        let round = turn / owners.len().max(1);
-        let responsive = in_turn().filter(|id| Some(*id) != avoid).find_map(|id| {
-            self.node(id).and_then(|node| node.connection(round, Connection::is_responsive))
-        });
-        let connected = || {
-            in_turn().find_map(|id| {
-                self.node(id).and_then(|node| node.connection(round, Connection::is_up))
-            })
-        };
-        let first = owners.first().copied().unwrap_or(NodeId(0));
-        responsive.or_else(connected).ok_or(NoRoute::Down(first))
+        let others = |id: NodeId| Some(id) != avoid;
+        self.in_turn(owners, turn, |id| others(id) && self.has(id, Connection::is_responsive))
+            .or_else(|| self.in_turn(owners, turn, |id| self.has(id, Connection::is_up)))
+            .ok_or_else(|| NoRoute::Down(owners.first().copied().unwrap_or(NodeId(0))))
+    }
+
+    fn has(&self, id: NodeId, good: fn(&Connection) -> bool) -> bool {
+        self.node(id).is_some_and(|node| node.connections.iter().any(|c| good(c)))
+    }
+
+    /// Each of the candidates has the same share, also where others are passed over.
+    fn in_turn(
+        &self,
+        owners: &[NodeId],
+        turn: usize,
+        candidate: impl Fn(NodeId) -> bool,
+    ) -> Option<&Arc<Connection>> {
+        // One bit for each owner: N is at most 16.
+        let mut left = 0u64;
+        for (index, id) in owners.iter().take(64).enumerate() {
+            left |= u64::from(candidate(*id)) << index;
+        }
+        let count = left.count_ones() as usize;
+        for _ in 0..turn.checked_rem(count)? {
+            left &= left - 1;
+        }
+        let node = self.node(owners[left.trailing_zeros() as usize])?;
+        node.connection(turn / count, Connection::is_up)
     }
 }

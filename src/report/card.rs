@@ -44,7 +44,7 @@ impl Summary {
     pub fn card(&self, width: usize) -> String {
         let groups = group::groups(&self.run.trials);
         let names = Names::of(&self.run.trials);
-        let mut text = self.heading();
+        let mut text = self.heading(width);
         if groups.is_empty() {
             text.push_str("No trial was finished.\n");
         } else {
@@ -61,11 +61,12 @@ impl Summary {
         text
     }
 
-    fn heading(&self) -> String {
+    fn heading(&self, width: usize) -> String {
         let info = &self.run.info;
         let trials = self.run.trials.len();
         let plural = if trials == 1 { "" } else { "s" };
-        let mut text = format!("{}: {}\n", info.experiment, info.question);
+        let mut text = String::new();
+        wrap(&mut text, "", &format!("{}: {}", info.experiment, info.question), width);
         if info.interrupted {
             text.push_str(&format!("INTERRUPTED after {trials} finished trial{plural}\n"));
         }
@@ -171,16 +172,17 @@ fn target_name(target: &Target) -> String {
     format!("{} {percentile} < {} ms", target.kind, target.below_ms)
 }
 
-/// Appends `name  note`, broken at blanks to `width` with the continuation indented.
+/// Appends `name  note`, broken at blanks to `width` with the continuation indented; without a name
+/// nothing is indented.
 fn wrap(text: &mut String, name: &str, note: &str, width: usize) {
-    const INDENT: usize = 11;
-    let mut column = INDENT;
-    text.push_str(&format!("{name:<INDENT$}"));
+    let indent = if name.is_empty() { 0 } else { 11 };
+    let mut column = indent;
+    text.push_str(&format!("{name:<indent$}"));
     for (index, word) in note.split(' ').enumerate() {
         let length = word.chars().count();
         if index > 0 && column + 1 + length > width {
-            text.push_str(&format!("\n{:INDENT$}", ""));
-            column = INDENT;
+            text.push_str(&format!("\n{:indent$}", ""));
+            column = indent;
         } else if index > 0 {
             text.push(' ');
             column += 1;
@@ -360,7 +362,7 @@ fn costs(group: &Group<'_>) -> Vec<String> {
     };
     let cores = |value: f64| format!("{value:.2}");
     vec![
-        middle(group::server_cpu_per_operation_us, number::count),
+        middle(group::server_cpu_per_operation_us, |us| format!("{us:.1}")),
         middle(|trial| group::server_cpu_s(trial) / trial.measured_s, cores),
         middle(|trial| group::load_cpu_s(trial) / trial.measured_s, cores),
         middle(group::server_memory_mib, number::grouped),

@@ -1,6 +1,6 @@
 //! Trials put together: repeats of one cell, and the names that tell cells apart.
 
-use super::trial::{Cell, Latencies, Mode, OperationResult, RunInfo, Trial};
+use super::trial::{Cell, Latencies, Mode, OperationResult, Trial};
 use super::{number, verdict};
 use std::collections::BTreeMap;
 
@@ -34,13 +34,8 @@ pub(super) fn same_line(a: &Cell, b: &Cell) -> bool {
 impl<'a> Group<'a> {
     /// Kinds of operation in the order of first appearance.
     pub fn kinds(&self) -> Vec<&'a str> {
-        let mut kinds: Vec<&str> = Vec::new();
-        for operation in self.trials.iter().flat_map(|trial| &trial.operations) {
-            if !kinds.contains(&operation.kind.as_str()) {
-                kinds.push(&operation.kind);
-            }
-        }
-        kinds
+        let operations = self.trials.iter().flat_map(|trial| &trial.operations);
+        distinct(operations.map(|operation| operation.kind.as_str()))
     }
 
     /// The results of one kind, one per repeat that has it.
@@ -107,10 +102,10 @@ impl Names {
     }
 }
 
-/// The offered load: `2,000/s` or `64 closed`.
+/// The offered load: `2,000/s offered` or `closed, 64 outstanding`.
 pub(super) fn load_name(mode: Mode) -> String {
     match mode {
-        Mode::Open { rate } => format!("{}/s", number::count(rate)),
+        Mode::Open { rate } => format!("{}/s offered", number::count(rate)),
         Mode::Closed { outstanding } => format!("closed, {outstanding} outstanding"),
     }
 }
@@ -168,22 +163,76 @@ pub(super) fn each_at(
     values.filter(|value| value.is_finite()).collect()
 }
 
-/// The kinds that have a row somewhere, in the order of first appearance.
+/// The kinds of operation of these trials, in the order of first appearance.
 pub(super) fn kinds_of(trials: &[&Trial]) -> Vec<String> {
-    let mut kinds: Vec<String> = Vec::new();
-    for operation in trials.iter().flat_map(|trial| &trial.operations) {
-        if !kinds.contains(&operation.kind) {
-            kinds.push(operation.kind.clone());
-        }
-    }
-    kinds
+    let operations = trials.iter().flat_map(|trial| &trial.operations);
+    distinct(operations.map(|operation| operation.kind.clone()))
 }
 
-/// `commit 1a2b3c · Linux 6.1, AMD EPYC, 2 cores · backend processes · durability always`.
-pub(super) fn provenance_line(info: &RunInfo) -> String {
-    let p = &info.provenance;
-    format!(
-        "commit {} · {} · {} cores · {} · durability {} · seed {}",
-        p.commit, p.cpu, p.cores, info.backend, p.durability, p.seed
-    )
+/// The kinds of operation of these groups, in the order of first appearance.
+pub(super) fn kinds<'a>(groups: &[&Group<'a>]) -> Vec<&'a str> {
+    distinct(groups.iter().flat_map(|group| group.kinds()))
+}
+
+pub(super) fn workloads<'a>(groups: &[Group<'a>]) -> Vec<&'a str> {
+    distinct(groups.iter().map(|group| group.cell.workload.as_str()))
+}
+
+/// The offered loads: closed loops first, then open ones, each from low to high.
+pub(super) fn modes(groups: &[&Group<'_>]) -> Vec<Mode> {
+    let mut modes = distinct(groups.iter().map(|group| group.cell.mode));
+    let order = |mode: &Mode| match *mode {
+        Mode::Closed { outstanding } => (0, f64::from(outstanding)),
+        Mode::Open { rate } => (1, rate),
+    };
+    modes.sort_by(|a, b| {
+        let (a, b) = (order(a), order(b));
+        a.0.cmp(&b.0).then(a.1.total_cmp(&b.1))
+    });
+    modes
+}
+
+fn distinct<T: PartialEq>(items: impl Iterator<Item = T>) -> Vec<T> {
+    let mut seen = Vec::new();
+    for item in items {
+        if !seen.contains(&item) {
+            seen.push(item);
+        }
+    }
+    seen
+}
+
+/// The lines of the plots: stores that differ in N, R, W or labels, numbered over the whole run, so
+/// that a cell looks the same in every figure.
+pub(super) struct Lines<'a> {
+    cells: Vec<&'a Cell>,
+    names: Names,
+}
+
+impl<'a> Lines<'a> {
+    pub fn of(trials: &'a [Trial]) -> Self {
+        let mut cells: Vec<&Cell> = Vec::new();
+        for trial in trials {
+            if !cells.iter().any(|cell| same_line(cell, &trial.cell)) {
+                cells.push(&trial.cell);
+            }
+        }
+        Self { cells, names: Names::of(trials) }
+    }
+
+    /// The number of the line that the cell belongs to.
+    pub fn index(&self, cell: &Cell) -> usize {
+        self.cells.iter().position(|other| same_line(other, cell)).unwrap_or(0)
+    }
+
+    pub fn names(&self) -> Vec<String> {
+        self.cells.iter().map(|cell| self.names.line(cell)).collect()
+    }
+
+    /// Number and name of the lines that have a point among these groups.
+    pub fn used_by(&self, groups: &[&Group<'_>]) -> Vec<(usize, String)> {
+        let used = |index: &usize| groups.iter().any(|group| self.index(group.cell) == *index);
+        let all = (0..self.cells.len()).filter(used);
+        all.map(|index| (index, self.names.line(self.cells[index]))).collect()
+    }
 }

@@ -38,8 +38,13 @@ mod files;
 mod group;
 mod hlog;
 mod number;
+mod plot;
 mod reader;
 mod render;
+#[cfg(test)]
+mod sample;
+#[cfg(test)]
+mod tests;
 mod text_table;
 pub mod trial;
 mod verdict;

@@ -163,3 +163,79 @@ fn with_overlapping<'a>(
         |other: &&TableMeta| other.first_key <= table.last_key && table.first_key <= other.last_key;
     std::iter::once(table).chain(on(level, tables).filter(overlaps)).collect()
 }
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+
+    /// A table by id, level, size in MiB and key range; the higher the id, the newer.
+    fn table(id: u64, level: u32, mib: u64, keys: &'static str) -> TableMeta {
+        let (first, last) = keys.split_once('-').unwrap();
+        TableMeta {
+            id,
+            level,
+            bytes: mib * MIB,
+            entries: 1,
+            tombstones: 0,
+            first_key: first.into(),
+            last_key: last.into(),
+            min_sequence: id,
+            max_sequence: id,
+            busy: false,
+        }
+    }
+
+    fn picked(tables: &[TableMeta]) -> Option<(Vec<u64>, u32)> {
+        Leveled::default().pick(tables).map(|job| (job.inputs, job.output_level))
+    }
+
+    fn busy(mut tables: Vec<TableMeta>, id: u64) -> Vec<TableMeta> {
+        tables.iter_mut().filter(|table| table.id == id).for_each(|table| table.busy = true);
+        tables
+    }
+
+    #[test]
+    fn level_0_goes_as_a_whole_with_all_between_its_ends() {
+        let mut tables = vec![
+            table(1, 1, 8, "a-c"),
+            table(2, 1, 8, "h-k"),
+            table(3, 1, 8, "x-z"),
+            table(4, 0, 4, "b-d"),
+            table(5, 0, 4, "m-n"),
+            table(6, 0, 4, "b-c"),
+        ];
+        assert_eq!(picked(&tables), None);
+        tables.push(table(7, 0, 4, "m-o"));
+        let wanted = (vec![7, 6, 5, 4, 1, 2], 1);
+        assert_eq!(picked(&tables), Some(wanted), "the newest first, and the table in the gap");
+        for id in [2, 5] {
+            assert_eq!(picked(&busy(tables.clone(), id)), None, "{id} is in the way");
+        }
+        assert!(picked(&busy(tables, 3)).is_some(), "3 is not in the way");
+    }
+
+    #[test]
+    fn a_full_level_gives_the_table_that_drags_least_along() {
+        let tables = vec![
+            table(1, 1, 32, "a-f"),
+            table(2, 1, 32, "g-p"),
+            table(3, 1, 32, "q-z"),
+            table(4, 2, 16, "a-d"),
+            table(5, 2, 16, "e-g"),
+            table(6, 2, 16, "h-n"),
+            table(7, 2, 16, "r-s"),
+        ];
+        assert_eq!(picked(&tables), Some((vec![3, 7], 2)));
+        assert_eq!(picked(&busy(tables.clone(), 7)), Some((vec![1, 4, 5], 2)));
+        assert_eq!(picked(&busy(busy(tables, 7), 5)), None);
+    }
+
+    #[test]
+    fn a_level_at_its_target_rests() {
+        let mut tables = vec![table(1, 1, 32, "a-f"), table(2, 1, 32, "g-p")];
+        assert_eq!(picked(&tables), None);
+        tables[0].bytes += 1;
+        assert_eq!(picked(&tables), Some((vec![1], 2)));
+    }
+}

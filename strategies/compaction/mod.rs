@@ -16,6 +16,12 @@
 //! * A job never skips a newer overlapping table: whatever stays above the output, in age, and
 //!   overlaps the inputs' keys must be newer than all of them.
 //! * Without further flushes a picker comes to rest: the jobs end.
+//!
+//! # Caveats: what is left out, and what it would take
+//!
+//! * Nothing is picked for the sake of tombstones or expiry; the metadata that it would take is there.
+//! * A job is one piece of work: there is no splitting by key range over several threads.
+//! * A picker does not see how busy the disk is. When to pause is for the engine to decide.
 
 #[cfg(test)]
 mod laws;

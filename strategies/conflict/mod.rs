@@ -15,8 +15,16 @@
 //! * `merge` is commutative, associative and idempotent, to the byte of the encoded record.
 //! * A write that saw X (its context covers X) replaces X.
 //! * A concurrent write is never lost unless the strategy says so ([`Resolver::keeps_concurrent`]).
-//! * No decision reads a clock: ties are broken by what is in the versions (traps of
-//!   last-write-wins).
+//! * No decision reads a clock: ties are broken by what is in the versions.
+//!
+//! # Caveats: what is left out, and what it would take
+//!
+//! * A cluster has one resolver, for all keys and for its life: versions of another one are not
+//!   converted but count as old. Choosing by key would need the resolver's name in the record.
+//! * Tombstones stay. Collecting one is safe only when every owner has it, and that is for the node
+//!   to find out.
+//! * Tokens are not signed. A client that makes one up can replace what it has not seen; only times
+//!   from beyond tomorrow are refused.
 
 mod crdt;
 #[cfg(test)]

@@ -13,6 +13,12 @@
 //! * Without hearing, a verdict never gets better as time goes on.
 //! * Hearing makes the peer up at once; a peer that was never heard is down.
 //! * A fresh detector knows nothing of a former life: forgetting is building a new one.
+//!
+//! # Caveats: what is left out, and what it would take
+//!
+//! * Observers do not agree and do not ask others to probe for them (SWIM); both need messages.
+//! * A pause of this very node looks like the silence of all its peers. The node must notice that it
+//!   was not running, and listen again before it judges.
 
 mod heartbeat;
 #[cfg(test)]

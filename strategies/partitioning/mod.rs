@@ -15,6 +15,14 @@
 //!   there are racks.
 //! * The same topology gives the same placement, in any process and any order of members.
 //! * A join moves only what the joiner gains: no range changes hands between two old members.
+//!
+//! # Caveats: what is left out, and what it would take
+//!
+//! * A data centre is a part of a rack's name and no more. A number of replicas per data centre
+//!   would be another parameter of `place`, and quorums would have to count by it.
+//! * Load is taken for even over the keys. Bounded loads or splitting a hot range would need figures
+//!   that the topology does not carry.
+//! * `hash_slots` promises the last invariant for members that join with rising ids.
 
 mod hash_slots;
 #[cfg(test)]

@@ -7,7 +7,7 @@ use std::time::Duration;
 /// Frozen memtables that may wait for their flush before commits wait, too.
 const MAX_FROZEN: usize = 2;
 /// Tables of level 0 at which commits wait for the running compaction.
-const LEVEL0_STOP: usize = 24;
+const LEVEL0_STOP: usize = 36;
 
 #[derive(Clone, Debug)]
 pub struct Options {

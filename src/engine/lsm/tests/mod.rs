@@ -1,5 +1,8 @@
 #![allow(clippy::unwrap_used)]
 
+mod compaction;
+mod concurrency;
+mod damage;
 mod durability;
 mod model;
 
@@ -22,6 +25,30 @@ impl Picker for Eager {
             output_level: 1,
             table_bytes: 2_000,
             reason: "level 0 is full",
+        })
+    }
+}
+
+/// Two tables of level 0 go to level 1, one table of a crowded level 1 to level 2: every kind of
+/// job, moves of single tables included, with very little data.
+struct Cascade;
+
+impl Picker for Cascade {
+    fn pick(&self, tables: &[TableMeta]) -> Option<Job> {
+        let on = |level| tables.iter().filter(move |table| table.level == level);
+        let crowded = if on(0).count() >= 2 { 0 } else { 1 };
+        if crowded == 1 && on(1).count() <= 3 {
+            return None;
+        }
+        let chosen: Vec<&TableMeta> = on(crowded).take(if crowded == 0 { 99 } else { 1 }).collect();
+        let first = chosen.iter().map(|table| &table.first_key).min()?;
+        let last = chosen.iter().map(|table| &table.last_key).max()?;
+        let below = on(crowded + 1).filter(|t| t.first_key <= *last && *first <= t.last_key);
+        Some(Job {
+            inputs: chosen.iter().copied().chain(below).map(|table| table.id).collect(),
+            output_level: crowded + 1,
+            table_bytes: 1_000,
+            reason: "a level is crowded",
         })
     }
 }
@@ -76,4 +103,27 @@ fn files_of(dir: &Path, extension: &str) -> Vec<std::path::PathBuf> {
     paths.retain(|path| path.extension().is_some_and(|found| found == extension));
     paths.sort();
     paths
+}
+
+/// A folder in memory where the machine offers one: these tests synchronise thousands of times, and
+/// what a real disk adds is the business of `tests/engine_crash.rs`.
+fn folder() -> tempfile::TempDir {
+    tempfile::tempdir_in("/dev/shm").or_else(|_| tempfile::tempdir()).unwrap()
+}
+
+fn copy(dir: &Path) -> tempfile::TempDir {
+    let copied = folder();
+    for (path, _) in files::list(dir).unwrap() {
+        // Obsolete files may go meanwhile.
+        let _ = std::fs::copy(&path, copied.path().join(path.file_name().unwrap()));
+    }
+    copied
+}
+
+/// The folder as a crash would leave it: nothing closed, nothing synchronised further. The locks
+/// hold still what a crash would stop at once.
+fn crash(lsm: &Lsm) -> tempfile::TempDir {
+    let _manifest = lsm.tree.manifest.lock();
+    let _log = lsm.tree.log.lock();
+    copy(&lsm.tree.dir)
 }

@@ -3,6 +3,8 @@
 use super::*;
 use crate::engine::{Memory, is_empty};
 use proptest::prelude::*;
+use quorate_strategies::compaction::Compaction;
+use quorate_strategies::{Choice, Family};
 use std::collections::BTreeMap;
 
 #[derive(Clone, Debug)]
@@ -84,7 +86,7 @@ fn check_scan(engine: &dyn Engine, model: &BTreeMap<Bytes, Bytes>, from: u8, to:
 }
 
 fn run(steps: &[Step], picker: impl Fn() -> Box<dyn Picker>) {
-    let dir = tempfile::tempdir().unwrap();
+    let dir = folder();
     let open = || Lsm::open_with(options(), dir.path(), picker()).unwrap();
     let (mut lsm, mut model) = (open(), BTreeMap::new());
     for step in steps {
@@ -111,11 +113,14 @@ fn run(steps: &[Step], picker: impl Fn() -> Box<dyn Picker>) {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(48))]
+    #![proptest_config(ProptestConfig::with_cases(64))]
 
     #[test]
     fn an_lsm_is_an_ordered_map(steps in proptest::collection::vec(step(), 1..120)) {
-        run(&steps, || Box::new(Eager { at: 3 }));
+        run(&steps, || Box::new(Cascade));
+        for entry in Compaction::entries() {
+            run(&steps, || Choice::<Compaction>::named(entry.name).unwrap().build());
+        }
     }
 
     #[test]

@@ -1,0 +1,62 @@
+//! Draws a run: each figure once as a list of shapes, then as SVG and as PNG.
+//!
+//! ```text
+//! Run ──► percentiles ─┐                     ┌──► SVG (viewer's font)
+//!         rates ───────┼─► Drawing (shapes) ─┤
+//!         timeline ────┘   in logical pixels └──► PNG (embedded font, antialiased)
+//! ```
+//!
+//! Plotters supplies the two backends and the text; layout and axes are ours, because an axis of
+//! percentiles, panels with a shared scale and a legend that covers no data are what these plots
+//! are about. Rules that hold for every figure:
+//!
+//! * It says what is shown (title), what was asked (the experiment's question) and where the numbers
+//!   come from (machine, commit, backend, durability).
+//! * Lines differ by colour, by dash and by marker, so neither colour vision nor colour print is
+//!   needed. Colours: Okabe and Ito, "Color Universal Design" (2008).
+//! * A hollow marker is a saturated trial. Its number is drawn, because hiding it would flatter.
+//! * Repeats show as the median with the spread from smallest to largest.
+//!
+//! Caveats: what is left out, and what it would take
+//!
+//! * SVG text is set in the viewer's font; without DejaVu Sans or Verdana its width may differ by a
+//!   few percent. Outlines of the glyphs would make it exact, at several times the size.
+//! * Texts are Latin with the symbols of the embedded subset; others show as boxes in the PNG.
+
+mod axis;
+mod drawing;
+mod figure;
+mod output;
+mod panel;
+mod percentiles;
+mod rates;
+mod style;
+mod timeline;
+
+use super::reader::Run;
+use super::{ReportError, files};
+use drawing::Drawing;
+use rayon::prelude::*;
+use std::path::Path;
+
+/// A finished figure and its file name without extension.
+struct Named {
+    name: String,
+    drawing: Drawing,
+}
+
+/// Draws all figures of the run into `dir/plots`, in place of what was there.
+pub(super) fn draw(dir: &Path, run: &Run) -> Result<(), ReportError> {
+    output::register_fonts();
+    let mut figures = percentiles::figures(run);
+    figures.extend(rates::figures(run));
+    figures.extend(timeline::figures(run));
+    let path = dir.join(files::PLOTS);
+    let hidden = files::stage(&path)?;
+    figures.par_iter().try_for_each(|figure| {
+        let at = |extension: &str| hidden.join(format!("{}.{extension}", figure.name));
+        output::svg(&figure.drawing, &at("svg"))?;
+        output::png(&figure.drawing, &at("png"))
+    })?;
+    files::publish(&hidden, &path)
+}

@@ -1,0 +1,88 @@
+//! The command line as a person or a script meets it: what it prints where, and its exit codes.
+#![allow(clippy::unwrap_used)]
+
+use std::process::{Command, Output, Stdio};
+
+fn quorate(arguments: &[&str]) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_quorate"));
+    command.args(arguments).env_remove("QUORATE_CLUSTER").env("COLUMNS", "100");
+    command
+}
+
+fn run(arguments: &[&str]) -> (Option<i32>, String, String) {
+    let Output { status, stdout, stderr } = quorate(arguments).output().unwrap();
+    (status.code(), String::from_utf8(stdout).unwrap(), String::from_utf8(stderr).unwrap())
+}
+
+/// A port that nobody listens on, as long as nobody takes it meanwhile.
+fn closed_port() -> String {
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    listener.local_addr().unwrap().to_string()
+}
+
+#[test]
+fn list_shows_the_families_and_one_family_alone() {
+    let (code, all, said) = run(&["list"]);
+    assert_eq!((code, said.as_str()), (Some(0), ""));
+    for line in ["partitioning: Which nodes own a key?", "  vnodes (default)", "  ycsb_a"] {
+        assert!(all.lines().any(|found| found == line), "{line} in {all}");
+    }
+    let (code, one, _) = run(&["list", "detection"]);
+    assert_eq!(code, Some(0));
+    assert!(one.starts_with("detection: ") && !one.contains("partitioning: "), "{one}");
+    let (_, json, _) = run(&["list", "conflict", "--json"]);
+    let json: serde_json::Value = serde_json::from_str(&json).unwrap();
+    assert_eq!(json[0]["family"], "conflict");
+}
+
+#[test]
+fn an_unknown_family_is_named_with_the_near_one() {
+    let (code, printed, said) = run(&["list", "detections"]);
+    assert_eq!((code, printed.as_str()), (Some(2), ""));
+    assert_eq!(
+        said,
+        "quorate: unknown family `detections` (did you mean `detection`?); known: partitioning, \
+         conflict, compaction, detection, workloads\n"
+    );
+}
+
+#[test]
+fn a_cluster_that_is_not_there_could_not_be_asked() {
+    let address = closed_port();
+    for arguments in [&["get", "k"][..], &["put", "k", "v"], &["status"]] {
+        let (code, printed, said) = run(&[arguments, &["--cluster", &address]].concat());
+        assert_eq!((code, printed.as_str()), (Some(2), ""), "{arguments:?}");
+        assert!(said.starts_with(&format!("quorate: no node answers at {address} (")), "{said}");
+        assert!(said.contains("refused") && said.lines().count() == 1, "{said}");
+    }
+}
+
+#[test]
+fn bad_flags_are_refused_with_what_is_allowed() {
+    let (code, _, said) = run(&["get", "k", "--level", "most"]);
+    assert_eq!(code, Some(2));
+    assert!(said.contains("allowed: strong, eventual, one, two, quorum, all"), "{said}");
+    let (code, _, said) = run(&["get", "k", "--cluster", "localhost"]);
+    assert_eq!(code, Some(2));
+    assert!(said.contains("expected HOST:PORT"), "{said}");
+    let (code, _, said) = run(&["put", "k", "--file", "/nowhere/at/all"]);
+    assert_eq!(code, Some(2));
+    assert!(said.starts_with("quorate: cannot read /nowhere/at/all: "), "{said}");
+}
+
+#[test]
+fn the_environment_names_the_cluster() {
+    let address = closed_port();
+    let output = quorate(&["get", "k"]).env("QUORATE_CLUSTER", &address).output().unwrap();
+    assert!(String::from_utf8(output.stderr).unwrap().contains(&address));
+}
+
+#[test]
+fn a_closed_pipe_is_success() {
+    let (reader, writer) = std::io::pipe().unwrap();
+    drop(reader);
+    let mut child = quorate(&["list"]).stdout(writer).stderr(Stdio::piped()).spawn().unwrap();
+    assert_eq!(child.wait().unwrap().code(), Some(0));
+    let output = child.wait_with_output().unwrap();
+    assert!(output.stderr.is_empty());
+}
