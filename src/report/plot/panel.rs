@@ -85,18 +85,19 @@ impl Panel {
         for series in &self.series {
             draw_line(page, series, &at);
         }
+        // Markers come last: a label may be hidden by data, but not data by a label.
+        self.label_spans(page, frame);
+        self.limits.iter().for_each(|limit| self.draw_limit(page, frame, limit));
         for series in &self.series {
             let marks = series.marks.iter().filter(|mark| mark.marker);
             marks.for_each(|mark| {
                 style::marker(page, series.look, at(mark.x, mark.y), mark.hollow);
             });
         }
-        self.label_spans(page, frame);
-        self.limits.iter().for_each(|limit| self.draw_limit(page, frame, limit));
         if self.series.iter().all(|series| series.marks.is_empty()) {
             let middle = ((frame.left + frame.right) / 2.0, (frame.top + frame.bottom) / 2.0);
             let text = Text::new(self.empty.clone(), middle, 13.0, style::QUIET);
-            page.text(text.anchored(Anchor::Middle));
+            labelled(page, text.anchored(Anchor::Middle));
         }
     }
 
@@ -156,18 +157,15 @@ impl Panel {
     }
 
     fn draw_limit(&self, page: &mut Drawing, frame: Frame, limit: &Limit) {
-        let (middle, y) = self.place(frame, limit.x.unwrap_or(self.x.to), limit.y);
-        let (from, to, anchor) = match limit.x {
-            Some(_) => {
-                (frame.left.max(middle - 24.0), frame.right.min(middle + 24.0), Anchor::Middle)
-            }
-            None => (frame.left, frame.right, Anchor::End),
+        let (middle, y) = self.place(frame, limit.x.unwrap_or(self.x.from), limit.y);
+        let (from, to) = match limit.x {
+            Some(_) => (frame.left.max(middle - 24.0), frame.right.min(middle + 24.0)),
+            None => (frame.left, frame.right),
         };
         page.dashed(&[(from, y), (to, y)], style::INK, 1.6, &[5.0, 3.0]);
-        let x = if limit.x.is_some() { middle } else { to - 4.0 };
-        let at = (x, y - 9.0);
-        let text = Text::new(limit.label.clone(), at, 11.0, style::INK);
-        labelled(page, text.anchored(anchor));
+        let text = Text::new(limit.label.clone(), (0.0, y - 9.0), 11.0, style::INK);
+        let left = if limit.x.is_some() { middle - text.width() / 2.0 } else { from };
+        labelled(page, Text { at: (left.max(frame.left + 4.0), text.at.1), ..text });
     }
 
     fn draw_span(&self, page: &mut Drawing, frame: Frame, span: &Span) {
@@ -204,7 +202,7 @@ fn labelled(page: &mut Drawing, text: Text) {
         Anchor::End => x - width,
     };
     let half = text.size * 0.6;
-    page.rectangle((left - 2.0, y - half), (left + width + 2.0, y + half), style::PAPER, 0.75);
+    page.rectangle((left - 2.0, y - half), (left + width + 2.0, y + half), style::PAPER, 0.7);
     page.text(text);
 }
 
