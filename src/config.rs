@@ -1,7 +1,7 @@
 //! The configuration of one node: one YAML file, every field with its cost and its limits.
 //!
-//! `quorate serve --config node.yaml` reads it; the experiment's launcher writes one per child process.
-//! Unknown fields are errors that name the known ones.
+//! `quorate serve --config node.yaml` reads it; the experiment's launcher writes one per child
+//! process. Unknown fields are errors that name the known ones.
 
 use crate::engine;
 use crate::level::Level;
@@ -17,7 +17,8 @@ use std::path::{Path, PathBuf};
 pub struct NodeConfig {
     /// Which of `members` this node is.
     pub id: NodeId,
-    /// Folder of the engine's files and of the node's identity. Created if absent; one process at a time.
+    /// Folder of the engine's files and of the node's identity. Created if absent; one process at a
+    /// time.
     pub data: PathBuf,
     /// Every node of the cluster, this one included. The same list on every node.
     pub members: Vec<MemberConfig>,
@@ -26,8 +27,8 @@ pub struct NodeConfig {
     /// Seeds the node's own random choices (gossip partners). None: drawn at start and logged.
     #[serde(default)]
     pub seed: Option<u64>,
-    /// Worker threads of the node's runtime. 1 runs everything but the disk on one thread, which is the
-    /// fastest at a few cores per machine.
+    /// Worker threads of the node's runtime. 1 runs everything but the disk on one thread, which is
+    /// the fastest at a few cores per machine.
     #[serde(default = "one")]
     pub threads: usize,
 }
@@ -85,7 +86,8 @@ pub struct ClusterConfig {
 pub struct Replication {
     /// Copies of each key, 1 to 16. A cluster of fewer nodes is refused.
     pub n: usize,
-    /// Replicas that a read waits for where the request does not say: `one`, `two`, `quorum`, `all` or a number.
+    /// Replicas that a read waits for where the request does not say: `one`, `two`, `quorum`, `all`
+    /// or a number.
     pub r: Level,
     /// Replicas that a write waits for where the request does not say.
     pub w: Level,

@@ -31,7 +31,8 @@ impl Level {
 /// A word that is no level.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error(
-    "unknown consistency level `{0}`; allowed: strong, eventual, one, two, quorum, all, or a number from 1 to 255"
+    "unknown consistency level `{0}`; allowed: strong, eventual, one, two, quorum, all, or a number \
+     from 1 to 255"
 )]
 pub struct UnknownLevel(pub String);
 

@@ -12,9 +12,11 @@ use std::process::ExitCode;
 
 /// Start a cluster, load it, measure it and draw the result, as a YAML file says
 #[derive(Debug, clap::Args)]
-#[command(after_help = "Exit codes: 0 it ran, whether its targets were met or not; 2 it could not \
+#[command(
+    after_help = "Exit codes: 0 it ran, whether its targets were met or not; 2 it could not \
                         run. Ctrl-C ends the running trial and reports what was measured; a second \
-                        one ends at once.")]
+                        one ends at once."
+)]
 pub struct Args {
     /// The experiment, such as experiments/quorum.yaml
     file: PathBuf,

@@ -34,8 +34,8 @@ pub fn run(args: Args) -> Result<ExitCode, anyhow::Error> {
     Ok(ExitCode::SUCCESS)
 }
 
-/// Asks the kernel to kill this process with its parent. A parent that ended before this call is found
-/// out by the process id: then the parent is somebody else.
+/// Asks the kernel to kill this process with its parent. A parent that ended before this call is
+/// found out by the process id: then the parent is somebody else.
 fn die_with_parent(expected: Option<i32>) -> Result<(), anyhow::Error> {
     let before = getppid();
     set_parent_process_death_signal(Some(Signal::KILL))?;

@@ -1,14 +1,15 @@
 //! The one task that owns the node.
 //!
 //! ```text
-//!   inbox ─► all that is queued ─► decode ─► step, step, step ─► effects ─┬► loads   ─► step again
-//!                                                                         ├► saves   ─► storage
-//!                                                                         ├► sends   ─► outbox per peer
-//!                                                                         └► replies ─► outbox per client
+//!   inbox ─► all that is queued ─► decode ─► step … step ─► effects ─┬► loads   ─► step again
+//!                                                                    ├► saves   ─► storage
+//!                                                                    ├► sends   ─► outbox per peer
+//!                                                                    └► replies ─► outbox per client
 //! ```
 //!
-//! One wake-up is one round: both clocks are read once, every queued input is stepped, and what comes
-//! out leaves in one batch per receiver. Nothing in a round waits; buffers keep their capacity.
+//! One wake-up is one round: both clocks are read once, every queued input is stepped, and what
+//! comes out leaves in one batch per receiver. Nothing in a round waits; buffers keep their
+//! capacity.
 
 use super::clocks::Clocks;
 use super::inbox::{Inbound, Receiver, Report, SessionId};

@@ -4,8 +4,8 @@ use crate::config::NodeConfig;
 use serde::Serialize;
 use xxhash_rust::xxh3::xxh3_64;
 
-/// What two nodes must agree on: who owns a key, and what a record means. Engines, compaction, timing
-/// and limits are each node's own affair.
+/// What two nodes must agree on: who owns a key, and what a record means. Engines, compaction,
+/// timing and limits are each node's own affair.
 #[derive(Serialize)]
 struct Agreed<'a> {
     copies: usize,

@@ -7,11 +7,11 @@
 //! # Invariants
 //!
 //! * It is on disk, with its folder entry, before the first message of this life leaves.
-//! * `incarnation` grows with every start, whatever the wall clock does: peers drop what an earlier life
-//!   said.
-//! * An `actor` whose latest versions may have been lost is never used again; else new versions would
-//!   carry names that other replicas already know, and would be dropped as old (actor reuse after
-//!   amnesia, which cost real stores their users' data).
+//! * `incarnation` grows with every start, whatever the wall clock does: peers drop what an earlier
+//!   life said.
+//! * An `actor` whose latest versions may have been lost is never used again; else new versions
+//!   would carry names that other replicas already know, and would be dropped as old (actor reuse
+//!   after amnesia, which cost real stores their users' data).
 //! * A data folder belongs to one node id, and to one process at a time.
 
 use crate::engine::{Config, LsmConfig, SyncPolicy};
@@ -63,8 +63,8 @@ pub struct Identity {
 }
 
 impl Identity {
-    /// Claims the folder, which is made if it is absent, and begins a new life in it. `wall_s`: seconds
-    /// since 1970.
+    /// Claims the folder, which is made if it is absent, and begins a new life in it. `wall_s`:
+    /// seconds since 1970.
     pub fn claim(
         folder: &Path,
         id: NodeId,
@@ -102,7 +102,8 @@ impl Identity {
         self.write()
     }
 
-    /// Writes aside, synchronises, renames, synchronises the folder: the file is whole at any moment.
+    /// Writes aside, synchronises, renames, synchronises the folder: the file is whole at any
+    /// moment.
     fn write(&self) -> Result<(), IdentityError> {
         let path = self.folder.join(FILE);
         let aside = self.folder.join("identity.json.new");

@@ -1,7 +1,7 @@
 //! What reaches the driver: one bounded channel that all connections and storage threads share.
 //!
-//! Its items are batches, so its cost is per batch. A connection that finds it full waits, and with it,
-//! through the flow control of its stream, the one who sends; nobody else does.
+//! Its items are batches, so its cost is per batch. A connection that finds it full waits, and with
+//! it, through the flow control of its stream, the one who sends; nobody else does.
 
 use crate::message::{Reply, Request};
 use crate::node::{Status, Ticket};

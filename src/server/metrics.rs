@@ -1,7 +1,7 @@
 //! What a node counts of itself, and how `/metrics` says it.
 //!
-//! Nothing is registered and no counter is shared: the driver counts in plain fields, and a scrape takes
-//! one picture of them and of the engine and writes it out.
+//! Nothing is registered and no counter is shared: the driver counts in plain fields, and a scrape
+//! takes one picture of them and of the engine and writes it out.
 
 use super::inbox::Report;
 use super::waiting::Kind;

@@ -1,13 +1,13 @@
 //! A bounded queue whose reader takes everything that is there: one batch per wake-up.
 //!
 //! ```text
-//!   driver ──push(whole round)──► [m m m m m m]  ◄──poll── Batches: a stream of Vec<T>, into a socket
+//!   driver ──push(whole round)──► [m m m m m m]  ◄──poll── Batches: a stream, into a socket
 //!             one lock, one wake                  one lock, everything up to BATCH_BYTES
 //! ```
 //!
 //! The driver never waits: what does not fit is refused and counted. The reader is the task of the
-//! connection itself, so nothing is handed over twice. No timer delays a batch; a batch grows by itself
-//! while its predecessor is being written.
+//! connection itself, so nothing is handed over twice. No timer delays a batch; a batch grows by
+//! itself while its predecessor is being written.
 
 use parking_lot::Mutex;
 use std::pin::Pin;
@@ -86,8 +86,8 @@ impl<T: Weigh> Outbox<T> {
         dropped
     }
 
-    /// Drops what was queued more than `age_us` ago and found no reader since; answers how many. What is
-    /// that old would only surprise its receiver.
+    /// Drops what was queued more than `age_us` ago and found no reader since; answers how many.
+    /// What is that old would only surprise its receiver.
     pub fn drop_stale(&self, now_us: u64, age_us: u64) -> usize {
         let mut state = self.state.lock();
         if state.attached || state.items.is_empty() || now_us - state.since_us.min(now_us) <= age_us

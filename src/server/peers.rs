@@ -6,9 +6,9 @@
 //!   n2, n3 ─► Peer.Link ─► check addressee and fingerprint ─► inbox
 //! ```
 //!
-//! A peer that is slow, stopped or gone fills its own outbox and nothing else; then its messages are
-//! dropped and counted, and the protocol's deadlines and repairs take over. Messages that waited for a
-//! connection for longer than [`STALE_US`] are dropped: their requests are over.
+//! A peer that is slow, stopped or gone fills its own outbox and nothing else; then its messages
+//! are dropped and counted, and the protocol's deadlines and repairs take over. Messages that
+//! waited for a connection for longer than [`STALE_US`] are dropped: their requests are over.
 
 use super::clocks::Clocks;
 use super::inbox::{Inbound, Sender};
@@ -229,7 +229,8 @@ pub struct PeerDoor {
 }
 
 impl PeerDoor {
-    /// Refuses batches for another node, of a stranger, or of a cluster that is configured otherwise.
+    /// Refuses batches for another node, of a stranger, or of a cluster that is configured
+    /// otherwise.
     fn check(&self, batch: &PeerBatch) -> Result<(), String> {
         let from = NodeId(batch.from);
         if batch.to != self.id.0 {
@@ -240,7 +241,7 @@ impl PeerDoor {
         }
         if batch.fingerprint != self.fingerprint {
             return Err(format!(
-                "nodes {from} and {} are configured differently (fingerprints {:016x} and {:016x}): \
+                "nodes {from} and {} are configured differently ({:016x} and {:016x}): \
                  `members`, `cluster.replication.n`, `partitioning` and `conflict` must be equal",
                 self.id, batch.fingerprint, self.fingerprint
             ));

@@ -26,7 +26,8 @@ impl Shared {
         }
     }
 
-    /// Called before a round's messages are queued, so that no batch is stamped older than its content.
+    /// Called before a round's messages are queued, so that no batch is stamped older than its
+    /// content.
     pub fn publish(&self, node: &Node, now: Now) {
         let header = node.header(self.id, now);
         self.epoch.store(header.epoch, Ordering::Release);

@@ -51,8 +51,8 @@ pub enum ServeError {
 /// Runs a node until `stop` is done, then stops it gracefully. Blocks; brings its own runtime.
 ///
 /// # Errors
-/// Whatever keeps the node from starting, with nothing left behind but, at most, its identity; or the
-/// failure of a listener or of closing the engine.
+/// Whatever keeps the node from starting, with nothing left behind but, at most, its identity; or
+/// the failure of a listener or of closing the engine.
 pub fn run(config: NodeConfig, stop: impl Future<Output = ()>) -> Result<(), ServeError> {
     let mut builder = match config.threads {
         0 | 1 => tokio::runtime::Builder::new_current_thread(),

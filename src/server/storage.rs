@@ -6,9 +6,10 @@
 //!          ─ round's saves ─► writer: everything that is queued, one engine.commit ─► inbox
 //! ```
 //!
-//! There is one writer, so saves of one key are applied in the order in which they were emitted. While
-//! one commit waits for its disk synchronisation, the next batch grows by itself. The number of saves and
-//! loads that wait is bounded by the node, which admits no more work than its `in_flight` limits.
+//! There is one writer, so saves of one key are applied in the order in which they were emitted.
+//! While one commit waits for its disk synchronisation, the next batch grows by itself. The number
+//! of saves and loads that wait is bounded by the node, which admits no more work than its
+//! `in_flight` limits.
 
 use super::inbox::{Inbound, Sender};
 use crate::engine::{Engine, Peek, Write};
@@ -118,8 +119,8 @@ impl Storage {
         self.engine.commit(batch).map_err(|error| error.to_string())
     }
 
-    /// Queues a round's saves for the writer; the answer comes through the inbox. Both arguments are
-    /// empty afterwards and keep their capacity.
+    /// Queues a round's saves for the writer; the answer comes through the inbox. Both arguments
+    /// are empty afterwards and keep their capacity.
     pub fn queue(&self, tickets: &mut Vec<Ticket>, writes: &mut Vec<Write>) {
         let mut state = self.saves.state.lock();
         let idle = state.work.tickets.is_empty();

@@ -1,7 +1,7 @@
 //! Who waits for which reply.
 //!
-//! A tag names a slot and how often the slot has been used, so that a reply for an earlier use finds
-//! nobody. A request costs two array accesses and no allocation.
+//! A tag names a slot and how often the slot has been used, so that a reply for an earlier use
+//! finds nobody. A request costs two array accesses and no allocation.
 
 use super::inbox::SessionId;
 use crate::message::Reply;

@@ -1,7 +1,8 @@
 //! Requests and replies of clients: the domain's types to protobuf and back.
 //!
-//! Encoding cannot fail. Decoding takes bytes of strangers: whatever is missing, unknown or out of range
-//! is a [`Malformed`], never a panic and never a silent default. Values are moved, not copied.
+//! Encoding cannot fail. Decoding takes bytes of strangers: whatever is missing, unknown or out of
+//! range is a [`Malformed`], never a panic and never a silent default. Values are moved, not
+//! copied.
 
 use super::{Answer, Failure, Put, Reply, Request, Shown, Written, failure, reply, request};
 use crate::message::{self, Level, Operation};
@@ -53,8 +54,8 @@ fn decode_level(number: u32) -> Result<Option<Level>, Malformed> {
     }
 }
 
-/// A request as bytes' structure. `tag` comes back with its reply. A level of `Exactly(0)`, which no
-/// parser yields, travels as the node's default.
+/// A request as bytes' structure. `tag` comes back with its reply. A level of `Exactly(0)`, which
+/// no parser yields, travels as the node's default.
 pub fn encode_request(tag: u64, request: message::Request) -> Request {
     let operation = match request.operation {
         Operation::Get => request::Operation::Get(super::Get {}),

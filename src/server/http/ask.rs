@@ -243,7 +243,7 @@ fn percent_decode(text: &str) -> Result<Bytes, Problem> {
             (Some(high), Some(low)) => bytes.push((high * 16 + low) as u8),
             _ => {
                 return Err(Problem::bad_request(
-                    "the key is not percent-encoded: `%` must be followed by two hexadecimal digits",
+                    "the key is not percent-encoded: after `%` come two hexadecimal digits",
                 ));
             }
         }

@@ -5,8 +5,8 @@
 //!  "needed": 2, "alive": 1}
 //! ```
 //!
-//! `outcome` is `not_done` or `unknown`; `retry` says whether the same request may be sent again without
-//! the danger of applying it twice.
+//! `outcome` is `not_done` or `unknown`; `retry` says whether the same request may be sent again
+//! without the danger of applying it twice.
 
 use crate::message::{Failure, Outcome};
 use axum::Json;

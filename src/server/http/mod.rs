@@ -1,10 +1,11 @@
 //! The convenient door: JSON or raw bytes over HTTP/1.1 and HTTP/2, probes and metrics.
 //!
 //! ```text
-//!   PUT    /v1/kv/{key}             {"value": "…", "ttl": 60}, or raw bytes (?ttl=60)   200 {"version"}
-//!   GET    /v1/kv/{key}             200 {"value", "version"} or raw bytes · 300 siblings · 404
-//!   DELETE /v1/kv/{key}             204
-//!   POST   /v1/kv/{key}/increment   {"by": 1}                                           200 {"version"}
+//!   PUT    /v1/kv/{key}            {"value": "…", "ttl": 60}, or raw bytes, ?ttl=60
+//!                                  → 200 {"version"}
+//!   GET    /v1/kv/{key}            → 200 {"value", "version"} or raw bytes · 300 siblings · 404
+//!   DELETE /v1/kv/{key}            → 204
+//!   POST   /v1/kv/{key}/increment  {"by": 1} → 200 {"version"}
 //!   GET    /health/live · /health/ready · /metrics · /v1/status
 //! ```
 //!
@@ -12,27 +13,28 @@
 //!
 //! # Levels
 //!
-//! The header `Consistency` (strong, eventual, one, two, quorum, all or a number) or the query (`r` for
-//! reads, `w` for writes) says how many replicas take part; the query wins.
+//! The header `Consistency` (strong, eventual, one, two, quorum, all or a number) or the query (`r`
+//! for reads, `w` for writes) says how many replicas take part; the query wins.
 //!
 //! # Versions
 //!
-//! Every answer carries a token, in the body and as `ETag`. Given back with `If-Match` on a write, it
-//! says what the writer had seen, so that the write replaces that and nothing else. It is no condition:
-//! a write that saw an older version becomes a sibling where the resolver keeps siblings.
+//! Every answer carries a token, in the body and as `ETag`. Given back with `If-Match` on a write,
+//! it says what the writer had seen, so that the write replaces that and nothing else. It is no
+//! condition: a write that saw an older version becomes a sibling where the resolver keeps
+//! siblings.
 //!
 //! # Values
 //!
-//! A value that was put as JSON is text and is answered as JSON. One that was put raw is answered raw,
-//! with the content type that came with it. `Accept: application/json`, or `?json`, asks for JSON in any
-//! case, where bytes that are no UTF-8 come as `value_base64`; `?raw` asks for the bytes. Siblings are always
-//! JSON, under status 300.
+//! A value that was put as JSON is text and is answered as JSON. One that was put raw is answered
+//! raw, with the content type that came with it. `Accept: application/json`, or `?json`, asks for
+//! JSON in any case, where bytes that are no UTF-8 come as `value_base64`; `?raw` asks for the
+//! bytes. Siblings are always JSON, under status 300.
 //!
 //! # Caveats
 //!
-//! An HTTP request costs several times the CPU of one in a batched gRPC session (one parser run, one
-//! task and one allocation after the other). There is no streaming of values and no range request;
-//! values are at most some MiB.
+//! An HTTP request costs several times the CPU of one in a batched gRPC session (one parser run,
+//! one task and one allocation after the other). There is no streaming of values and no range
+//! request; values are at most some MiB.
 
 mod answer;
 mod ask;
