@@ -1,7 +1,7 @@
 //! Version tokens as text: in HTTP headers, in JSON and on the command line.
 //!
-//! A token is opaque bytes to everyone but its resolver. As text it is base64 of the URL-safe alphabet
-//! without padding, so it needs no quoting in a shell, a header or a query.
+//! A token is opaque bytes to everyone but its resolver. As text it is base64 of the URL-safe
+//! alphabet without padding, so it needs no quoting in a shell, a header or a query.
 
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;

@@ -15,7 +15,13 @@ use std::process::ExitCode;
 #[derive(Clone, Debug, clap::Args)]
 pub(super) struct ClusterArgs {
     /// gRPC addresses of nodes; the first that answers tells about all the others
-    #[arg(long, value_name = "ADDR[,ADDR]", env = "QUORATE_CLUSTER", value_delimiter = ',')]
+    #[arg(
+        long,
+        value_name = "ADDR[,ADDR]",
+        env = "QUORATE_CLUSTER",
+        hide_env_values = true,
+        value_delimiter = ','
+    )]
     #[arg(default_value = "127.0.0.1:7101", value_parser = resolve)]
     pub cluster: Vec<SocketAddr>,
     /// Give up after this many milliseconds

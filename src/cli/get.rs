@@ -48,7 +48,7 @@ fn as_text(answer: &Answer) -> anyhow::Result<()> {
                 print(listed(index + 1, siblings.len(), sibling))?;
             }
             say(format!(
-                "{} siblings of concurrent writes: reconcile them and put the result with --context",
+                "{} siblings of concurrent writes: reconcile them and put that with --context",
                 siblings.len()
             ));
         }

@@ -106,15 +106,15 @@ fn workloads() -> anyhow::Result<Section> {
 }
 
 fn as_text(section: &Section, width: usize) -> String {
-    let mut text = wrap(&format!("{}: {}", section.name, section.question), 0, width);
+    let mut text = wrap(&format!("{}: {}", section.name, section.question), 0, 2, width);
     for row in &section.rows {
         let mark = if row.name == section.default { " (default)" } else { "" };
         text.push_str(&format!("\n  {}{mark}\n", row.name));
-        text.push_str(&wrap(&row.about, 4, width));
-        text.push_str(&wrap(&format!("Source: {}", row.source), 4, width));
+        text.push_str(&wrap(&row.about, 4, 0, width));
+        text.push_str(&wrap(&format!("Source: {}", row.source), 4, 2, width));
         for parameter in &row.parameters {
             let Parameter { name, default, about } = parameter;
-            text.push_str(&wrap(&format!("{name} = {default}: {about}"), 6, width));
+            text.push_str(&wrap(&format!("{name} = {default}: {about}"), 6, 4, width));
         }
     }
     text

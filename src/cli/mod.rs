@@ -11,10 +11,11 @@
 //! # Invariants
 //!
 //! * Exit codes: 0 it ran; 1 it ran and failed, or the key was not found; 2 it could not run.
-//! * Standard output carries the result alone (bytes of a value, a token, a table, or with `--json` one
-//!   JSON document); what is said to a person goes to standard error.
+//! * Standard output carries the result alone (bytes of a value, a token, a table, or with `--json`
+//!   one JSON document); what is said to a person goes to standard error.
 //! * A failed request says what it means for the store: certainly not done, or unknown.
-//! * A closed pipe is no error: output goes through [`print`], never through `println!`, which panics.
+//! * A closed pipe is no error: output goes through [`print`], never through `println!`, which
+//!   panics.
 //!
 //! # Caveats: what is left out, and what it would take
 //!

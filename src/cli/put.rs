@@ -10,16 +10,18 @@ use std::process::ExitCode;
 
 /// Write a key: prints the context token that covers the write
 #[derive(Debug, clap::Args)]
+#[command(override_usage = "quorate put [OPTIONS] <KEY> <VALUE|--file <PATH>>")]
 pub struct Args {
     #[command(flatten)]
     key: KeyArgs,
     #[command(flatten)]
     source: Source,
     /// Let the value expire after this many seconds
-    #[arg(long, value_name = "SECONDS", value_parser = clap::value_parser!(u64).range(1..=TTL_MAX_S))]
+    #[arg(long, value_name = "SECONDS")]
+    #[arg(value_parser = clap::value_parser!(u64).range(1..=TTL_MAX_S))]
     ttl: Option<u64>,
     /// Kept with the value and shown to HTTP readers
-    #[arg(long, value_name = "TYPE", default_value = "")]
+    #[arg(long, value_name = "TYPE", default_value = "", hide_default_value = true)]
     content_type: String,
     #[command(flatten)]
     context: ContextArgs,

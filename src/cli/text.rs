@@ -18,20 +18,22 @@ pub(super) fn width() -> usize {
     width.unwrap_or(DEFAULT_WIDTH).clamp(40, 120)
 }
 
-/// `text` in lines of at most `width` characters, all indented by `indent`; a longer word stands alone.
-pub(super) fn wrap(text: &str, indent: usize, width: usize) -> String {
-    let room = width.saturating_sub(indent).max(1);
-    let mut lines = vec![String::new()];
+/// `text` in lines of at most `width` characters, the first indented by `indent` and the others by
+/// `hang` more; a longer word stands alone.
+pub(super) fn wrap(text: &str, indent: usize, hang: usize, width: usize) -> String {
+    let mut lines = vec![" ".repeat(indent)];
+    let mut bare = true;
     for word in text.split_whitespace() {
         let line = lines.last_mut().expect("there is a first line");
-        if !line.is_empty() && line.chars().count() + 1 + word.chars().count() > room {
-            lines.push(word.to_string());
+        if !bare && line.chars().count() + 1 + word.chars().count() > width {
+            lines.push(format!("{:1$}{word}", "", indent + hang));
         } else {
-            line.push_str(if line.is_empty() { "" } else { " " });
+            line.push_str(if bare { "" } else { " " });
             line.push_str(word);
         }
+        bare = false;
     }
-    lines.iter().map(|line| format!("{:indent$}{line}\n", "")).collect()
+    lines.iter().map(|line| format!("{}\n", line.trim_end())).collect()
 }
 
 /// Columns as wide as their widest cell, two blanks apart. `right` lists the columns of numbers.
@@ -64,9 +66,9 @@ mod tests {
 
     #[test]
     fn lines_end_where_the_width_ends() {
-        assert_eq!(wrap("one two three", 2, 9), "  one two\n  three\n");
-        assert_eq!(wrap("incomprehensibilities a", 0, 5), "incomprehensibilities\na\n");
-        assert_eq!(wrap("", 0, 5), "\n");
+        assert_eq!(wrap("one two three", 2, 0, 9), "  one two\n  three\n");
+        assert_eq!(wrap("incomprehensibilities a", 0, 2, 5), "incomprehensibilities\n  a\n");
+        assert_eq!(wrap("", 0, 0, 5), "\n");
     }
 
     #[test]

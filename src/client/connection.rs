@@ -21,7 +21,8 @@ use tokio::sync::{Notify, oneshot};
 use tokio_util::sync::CancellationToken;
 use tonic::transport::{Channel, Endpoint};
 
-/// Requests in one message at most, so that the first replies return before a long queue is encoded.
+/// Requests in one message at most, so that the first replies return before a long queue is
+/// encoded.
 const BATCH_REQUESTS: usize = 1024;
 /// Bytes of keys and values after which a batch is closed: well under what a node decodes.
 const BATCH_BYTES: usize = 1 << 20;

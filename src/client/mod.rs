@@ -8,30 +8,30 @@
 //! ```
 //!
 //! A client asks one seed for the cluster's status, builds the same placement as the nodes from the
-//! same registry, and holds a session with every member. [`Client::submit`] is the hot path: a request
-//! costs no task, no channel and no allocation, one short lock of its connection, and one slot of a
-//! slab. [`Client::call`] and the methods on top of it are the comfortable path: they await the reply
-//! and repeat what is safe to repeat.
+//! same registry, and holds a session with every member. [`Client::submit`] is the hot path: a
+//! request costs no task, no channel and no allocation, one short lock of its connection, and one
+//! slot of a slab. [`Client::call`] and the methods on top of it are the comfortable path: they
+//! await the reply and repeat what is safe to repeat.
 //!
 //! # Invariants
 //!
-//! * Each submitted request completes exactly once: by its reply, by its deadline plus a grace, by the
-//!   loss of its connection, or by the refusal to queue it. Never from inside `submit`, so a sink may
-//!   submit the next request while it is called, as closed loops do.
+//! * Each submitted request completes exactly once: by its reply, by its deadline plus a grace, by
+//!   the loss of its connection, or by the refusal to queue it. Never from inside `submit`, so a
+//!   sink may submit the next request while it is called, as closed loops do.
 //! * A failure says what it knows. Reads are certainly not done. A write is unknown from the moment
 //!   that the writer took it from the queue; one that is given up before that is withdrawn.
-//! * `submit` repeats nothing. `call` repeats only what is certainly not done, at most twice, and at
-//!   most for a tenth of all calls: retries must not multiply the load that a cluster sheds.
+//! * `submit` repeats nothing. `call` repeats only what is certainly not done, at most twice, and
+//!   at most for a tenth of all calls: retries must not multiply the load that a cluster sheds.
 //! * Queues are bounded in requests and bytes. A full one is an answer, `Overloaded`.
 //!
 //! # Caveats: what is left out, and what it would take
 //!
 //! * No TLS and no authentication: [`connection`] builds its endpoint in one place.
 //! * No hedged reads across coordinators; a coordinator hedges across replicas.
-//! * A node that is paused, not dead, is noticed by its first overdue request. Until then its share of
-//!   the requests waits. Asking the verdicts in the status would notice it earlier.
-//! * A removed member's address is forgotten only when another session breaks, since nodes do not push
-//!   a new topology to clients.
+//! * A node that is paused, not dead, is noticed by its first overdue request. Until then its share
+//!   of the requests waits. Asking the verdicts in the status would notice it earlier.
+//! * A removed member's address is forgotten only when another session breaks, since nodes do not
+//!   push a new topology to clients.
 
 mod calls;
 mod connection;
@@ -61,16 +61,16 @@ use tokio_util::sync::{CancellationToken, DropGuard};
 
 /// Takes the replies of requests that were sent with [`Client::submit`].
 pub trait Sink: Send + Sync {
-    /// Called once per submitted request, on the client's own thread: must be short and must not block.
-    /// `node` is the coordinator that was asked.
+    /// Called once per submitted request, on the client's own thread: must be short and must not
+    /// block. `node` is the coordinator that was asked.
     fn complete(&self, tag: u64, node: NodeId, reply: Reply);
 }
 
 /// Which node coordinates a request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Route {
-    /// A live replica of the key, in turn: saves a hop. Passes over nodes whose connection is down and,
-    /// while there are others, nodes that have let a request become overdue.
+    /// A live replica of the key, in turn: saves a hop. Passes over nodes whose connection is down
+    /// and, while there are others, nodes that have let a request become overdue.
     Replica,
     /// This node, whatever it owns.
     Node(NodeId),
@@ -84,7 +84,8 @@ pub struct Options {
     pub connections_per_node: usize,
     /// How long a request that brings no timeout of its own is waited for.
     pub timeout_ms: u32,
-    /// Waited in addition to the request's timeout, because the coordinator answers at the deadline.
+    /// Waited in addition to the request's timeout, because the coordinator answers at the
+    /// deadline.
     pub grace_ms: u32,
     /// For the first answer of a seed and for each attempt to open a session.
     pub connect_timeout_ms: u32,
@@ -202,9 +203,9 @@ impl Client {
 
     /// Sends a request and returns at once; the reply goes to `sink` together with `tag`.
     ///
-    /// Never blocks and never calls the sink itself. What cannot be queued (no live coordinator, too
-    /// much in flight) is told to the sink by the next tick, within about 5 ms: a closed loop does
-    /// not spin on a dead cluster.
+    /// Never blocks and never calls the sink itself. What cannot be queued (no live coordinator,
+    /// too much in flight) is told to the sink by the next tick, within about 5 ms: a closed loop
+    /// does not spin on a dead cluster.
     pub fn submit(&self, tag: u64, request: Request, route: Route, sink: &Arc<dyn Sink>) {
         self.shared.dispatch(tag, request, route, None, sink);
     }

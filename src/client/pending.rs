@@ -1,7 +1,7 @@
 //! The requests of one connection that wait for their reply: a slab with generations.
 //!
-//! A request's tag on the wire is its slot and the slot's generation. A slot's generation grows when
-//! it is given back, so a reply that comes after its request was given up finds nobody.
+//! A request's tag on the wire is its slot and the slot's generation. A slot's generation grows
+//! when it is given back, so a reply that comes after its request was given up finds nobody.
 
 use super::Sink;
 use std::sync::Arc;
@@ -91,8 +91,8 @@ impl Pending {
         self.slot(tag).is_some_and(|slot| slot.entry.is_some())
     }
 
-    /// Moves all entries whose deadline is before `now_us` to `out`. Walks the whole slab: it runs a
-    /// few hundred times a second, and a slab is as long as the most that ever was in flight.
+    /// Moves all entries whose deadline is before `now_us` to `out`. Walks the whole slab: it runs
+    /// a few hundred times a second, and a slab is as long as the most that ever was in flight.
     pub fn take_overdue(&mut self, now_us: u64, out: &mut Vec<Entry>) {
         self.take_if(|entry| entry.deadline_us < now_us, out);
     }

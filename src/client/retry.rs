@@ -1,8 +1,9 @@
 //! When a failed request is sent again.
 //!
-//! Two rules. A write whose outcome is unknown is never repeated: it may have been done, and would then
-//! be done twice. And retries are a small share of all requests ([`Budget`]): when a cluster sheds load,
-//! retries that grow with the failures would multiply exactly the load that is being shed.
+//! Two rules. A write whose outcome is unknown is never repeated: it may have been done, and would
+//! then be done twice. And retries are a small share of all requests ([`Budget`]): when a cluster
+//! sheds load, retries that grow with the failures would multiply exactly the load that is being
+//! shed.
 
 use crate::message::{Failure, Outcome};
 use parking_lot::Mutex;
@@ -49,9 +50,9 @@ impl Budget {
         state.saved = (state.saved + self.share).min(SAVED_RETRIES);
     }
 
-    /// The pause before attempt number `attempt + 1`, or None: give up and report `failure`. The pause
-    /// is drawn evenly from nothing to twice its mean, so that clients that failed together do not
-    /// return together.
+    /// The pause before attempt number `attempt + 1`, or None: give up and report `failure`. The
+    /// pause is drawn evenly from nothing to twice its mean, so that clients that failed together
+    /// do not return together.
     pub fn pause(&self, failure: &Failure, attempt: u32, left: Duration) -> Option<Duration> {
         if !is_safe(failure) || attempt >= MAX_ATTEMPTS {
             return None;
