@@ -52,7 +52,7 @@ pub fn run(args: Args) -> anyhow::Result<ExitCode> {
     let options = run::Options { out: args.out, keep_data: args.keep_data };
     let interrupt = Interrupt::install()?;
     let summary = run::run(&plan, &options, &interrupt)?;
-    print(format!("{summary}\n"))?;
+    super::report::show(&summary)?;
     Ok(ExitCode::SUCCESS)
 }
 
