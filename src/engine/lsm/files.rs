@@ -95,7 +95,11 @@ pub fn remove(path: &Path) {
 /// Makes the folder and takes its lock, which the kernel releases with the returned file, also
 /// when the process is killed.
 pub fn acquire(dir: &Path) -> Result<File, EngineError> {
-    fs::create_dir_all(dir).map_err(EngineError::io(dir))?;
+    if !dir.is_dir() {
+        fs::create_dir_all(dir).map_err(EngineError::io(dir))?;
+        let parent = dir.parent().filter(|parent| !parent.as_os_str().is_empty());
+        sync_dir(parent.unwrap_or(Path::new(".")))?;
+    }
     let path = lock(dir);
     let mut options = OpenOptions::new();
     let file = options.create(true).truncate(false).write(true).open(&path);

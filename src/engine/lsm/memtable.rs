@@ -18,21 +18,30 @@ const ENTRY_OVERHEAD_BYTES: usize = 96;
 /// Entries that a walk copies under one lock.
 const CHUNK: usize = 256;
 
+/// Entries that a batch applies under one lock: how long a point read may have to wait.
+const APPLY_CHUNK: usize = 16;
+
 #[derive(Debug, Default)]
 pub struct Memtable {
     map: RwLock<BTreeMap<Bytes, Slot>>,
+    /// Held while a batch is applied; a copy waits for it, point reads do not.
+    batch: RwLock<()>,
     bytes: AtomicU64,
     last_sequence: AtomicU64,
 }
 
 impl Memtable {
-    /// Applies a record under one lock, so that a scan sees all of a batch or nothing of it.
-    /// Records come in the order of their sequence numbers, from one thread at a time.
+    /// Applies a record: a copy sees all of it or nothing. Records come in the order of their sequence
+    /// numbers, from one thread at a time.
     pub fn apply(&self, record: &Record) -> Result<(), &'static str> {
-        let mut map = self.map.write();
-        for entry in record.entries() {
-            let Entry { key, sequence, value } = entry.ok_or("a malformed batch")?;
-            map.insert(key, Slot { sequence, value });
+        let _batch = self.batch.write();
+        let mut entries = record.entries().peekable();
+        while entries.peek().is_some() {
+            let mut map = self.map.write();
+            for entry in entries.by_ref().take(APPLY_CHUNK) {
+                let Entry { key, sequence, value } = entry.ok_or("a malformed batch")?;
+                map.insert(key, Slot { sequence, value });
+            }
         }
         let bytes = record.payload.len() + record.changes as usize * ENTRY_OVERHEAD_BYTES;
         self.bytes.fetch_add(bytes as u64, Relaxed);
@@ -61,6 +70,7 @@ impl Memtable {
     /// Entries from `from` on, up to and with the `limit`-th live one: as many as a scan of
     /// `limit` can need from the newest source. One lock, so all of a batch or nothing of it.
     pub fn copy(&self, from: Bound<&[u8]>, to: Bound<&[u8]>, limit: usize) -> Vec<Entry> {
+        let _batch = self.batch.read();
         let map = self.map.read();
         let mut live = 0;
         let mut copied = Vec::new();

@@ -35,8 +35,9 @@ pub fn recover(dir: &Path, options: Options, picker: Box<dyn Picker>) -> Result<
         1 + highest(|kind| if let Kind::Manifest(n) = kind { Some(n) } else { None });
     let manifest = Manifest::create(dir, next_manifest.max(old_number + 1), contents)?;
     remove_orphans(&files, manifest.contents());
-    let Replayed { last_sequence, segments, .. } = replayed;
+    let Replayed { last_sequence, segments, empty, .. } = replayed;
     let log = Log::start(dir, options.segment_bytes, next_segment, last_sequence, segments)?;
+    empty.iter().for_each(|path| files::remove(path));
     let active = memtables.pop().unwrap_or_default();
     memtables.reverse();
     let state = State { active, frozen: memtables, version: Arc::new(version) };
@@ -81,7 +82,10 @@ fn replay_log(
         Kind::Segment(number) => Some(*number),
         _ => None,
     };
-    let numbers = files.iter().filter_map(segment).collect();
+    let numbers: Vec<u64> = files.iter().filter_map(segment).collect();
+    if numbers.is_empty() && contents.flushed_sequence > 0 {
+        return Err(EngineError::refused(dir, "the write-ahead log is missing: no file *.wal"));
+    }
     replay(dir, numbers, contents.flushed_sequence, |record| {
         if memtables.last().is_some_and(|last| last.bytes() >= options.memtable_bytes) {
             memtables.push(Arc::default());

@@ -155,6 +155,12 @@ fn lost_files_are_named() {
     let error = open_idle(lost.path()).err().unwrap().to_string();
     assert!(error.contains("CURRENT is missing"), "{error}");
     let lost = copy(dir.path());
+    for path in files_of(lost.path(), "wal") {
+        fs::remove_file(path).unwrap();
+    }
+    let error = open_idle(lost.path()).err().unwrap().to_string();
+    assert!(error.contains("the write-ahead log is missing"), "{error}");
+    let lost = copy(dir.path());
     fs::remove_file(files::table(lost.path(), 1)).unwrap();
     let error = open_idle(lost.path()).err().unwrap().to_string();
     assert!(error.contains("000000000001.table: missing, but the manifest names it"), "{error}");

@@ -26,10 +26,13 @@ pub struct Replayed {
     pub dropped_bytes: u64,
     /// Segments that hold records, oldest first.
     pub segments: Vec<Sealed>,
+    /// Segments that hold none. They go once a new one has taken their place: the folder of an engine
+    /// that has flushed is never without a segment, so that a lost log is noticed.
+    pub empty: Vec<PathBuf>,
 }
 
 /// Reads the segments with the given numbers in order and hands over each record that is not in a
-/// table yet. Cuts the torn tail off its file and removes segments without records.
+/// table yet. Cuts the torn tail off its file.
 pub fn replay(
     dir: &Path,
     mut numbers: Vec<u64>,
@@ -61,7 +64,8 @@ pub fn replay(
                 apply(record)?;
             }
         }
-        let lost = log_end.map_or(base, |end| end + 1);
+        // What the tables hold is not lost, whatever became of its records.
+        let lost = log_end.map_or(base, |end| end + 1).max(flushed_sequence + 1);
         torn = reader.torn(lost)?;
         replayed.dropped_bytes += torn.as_ref().map_or(0, |torn| torn.bytes);
         let end = reader.at;
@@ -80,7 +84,7 @@ fn finish(
     replayed: &mut Replayed,
 ) -> Result<(), EngineError> {
     let Some(last_sequence) = last else {
-        files::remove(&path);
+        replayed.empty.push(path);
         return Ok(());
     };
     let file = OpenOptions::new().write(true).open(&path).map_err(EngineError::io(&path))?;
