@@ -2,6 +2,7 @@
 
 use crate::config::NodeConfig;
 use crate::server;
+use anyhow::anyhow;
 use rustix::process::{Pid, Signal, getppid, set_parent_process_death_signal};
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -29,8 +30,9 @@ pub fn run(args: Args) -> Result<ExitCode, anyhow::Error> {
         die_with_parent(parent)?;
     }
     start_log(args.log_json);
-    let config = NodeConfig::load(&args.config)?;
-    server::run(config, stop_signal())?;
+    // Their texts hold their causes already; a chain of causes would say them twice.
+    let config = NodeConfig::load(&args.config).map_err(|error| anyhow!("{error}"))?;
+    server::run(config, stop_signal()).map_err(|error| anyhow!("{error}"))?;
     Ok(ExitCode::SUCCESS)
 }
 

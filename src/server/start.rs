@@ -112,7 +112,6 @@ impl Listeners {
 
 impl Running {
     async fn start(config: NodeConfig) -> Result<Running, ServeError> {
-        // What identity decides about the seed is logged, so that a run can be repeated.
         Settings::from_config(&config, 0).check()?;
         let listeners = Listeners::bind(&config).await?;
         let wall_s = wall_us() / 1_000_000;
@@ -171,20 +170,23 @@ impl Running {
             tracing::warn!("some requests had no reply after {DRAIN:?}");
         }
         // Let the last replies leave before the streams end.
-        let connections = async {
-            let _ = (&mut self.http).await;
-        };
-        let _ = tokio::time::timeout(TEAR_DOWN, connections).await;
+        finish(&mut self.http, "the HTTP listener").await;
         self.ended.cancel();
-        let _ = tokio::time::timeout(TEAR_DOWN, &mut self.grpc).await;
-        if !self.driver.is_finished() {
-            let _ = (&mut self.driver).await;
-        }
+        finish(&mut self.grpc, "the gRPC listener").await;
+        finish(&mut self.driver, "the driver").await;
         self.storage.stop();
         self.storage.engine().close()?;
         self.identity.stopped_cleanly()?;
         tracing::info!("stopped");
         Ok(())
+    }
+}
+
+/// Waits for a task that was asked to end, but not for ever: a client that does not read must not keep
+/// the node from stopping. One that had ended before must not be asked again.
+async fn finish<T>(task: &mut JoinHandle<T>, what: &str) {
+    if !task.is_finished() && tokio::time::timeout(TEAR_DOWN, task).await.is_err() {
+        tracing::debug!("{what} was cut off");
     }
 }
 
