@@ -31,8 +31,8 @@ pub struct Memtable {
 }
 
 impl Memtable {
-    /// Applies a record: a copy sees all of it or nothing. Records come in the order of their sequence
-    /// numbers, from one thread at a time.
+    /// Applies a record: a copy sees all of it or nothing. Records come in the order of their
+    /// sequence numbers, from one thread at a time.
     pub fn apply(&self, record: &Record) -> Result<(), &'static str> {
         let _batch = self.batch.write();
         let mut entries = record.entries().peekable();

@@ -26,8 +26,8 @@ pub struct Replayed {
     pub dropped_bytes: u64,
     /// Segments that hold records, oldest first.
     pub segments: Vec<Sealed>,
-    /// Segments that hold none. They go once a new one has taken their place: the folder of an engine
-    /// that has flushed is never without a segment, so that a lost log is noticed.
+    /// Segments that hold none. They go once a new one has taken their place: the folder of an
+    /// engine that has flushed is never without a segment, so that a lost log is noticed.
     pub empty: Vec<PathBuf>,
 }
 
