@@ -12,7 +12,7 @@ use std::fmt;
 /// Columns of `summary.txt` and of a terminal whose width is not known.
 const WIDTH: usize = 120;
 
-/// What a run came to. Displays as the card, 120 columns wide; [`Summary::card`] fits another width.
+/// What a run came to. Displays as the card, 120 columns wide; [`Summary::card`] fits other widths.
 #[derive(Clone, Debug)]
 pub struct Summary {
     run: Run,

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 pub enum ReportError {
     #[error("cannot {action} {}: {source}", path.display())]
     Io { action: &'static str, path: PathBuf, source: std::io::Error },
-    #[error("{}: no such folder; expected the folder of a run, such as results/quorum/<time>-<commit>",
+    #[error("{}: no such folder; expected a run's folder, such as results/quorum/<time>-<commit>",
         path.display())]
     NoSuchFolder { path: PathBuf },
     #[error("{}: not the folder of a run; expected a file {missing} in it", path.display())]

@@ -18,18 +18,18 @@
 //!   folder twice yields the same bytes.
 //! * **A name means whole contents.** A file is written under a hidden name, synced and renamed; a
 //!   trial appears as a folder, by one rename. After a crash, what is there can be trusted, and
-//!   `run.json` says `interrupted` until the last line of `finish`.
+//!   `run.json` says `interrupted` until the run is finished.
 //! * **Raw before derived.** The histograms are kept whole, in a format that other tools read.
-//!   Percentiles are never averaged: with repeats the card shows the median run and the spread.
+//!   Percentiles are never averaged: with repeats the card shows the median and the spread.
 //! * **Three outcomes stay apart.** Latencies are those of acknowledged operations; failed and
 //!   unknown ones are counted beside them, never mixed in.
 //!
-//! Caveats: what is left out, and what it would take
+//! # Caveats: what is left out, and what it would take
 //!
 //! * Differences between cells carry no test of significance. The spread over repeats is the honest
 //!   hint; a comparison of runs needs interleaved repeats and a noise floor from equal pairs first.
-//! * There is no HTML page. The SVG files are self-contained, so a page would only have to place them.
-//! * A run is read into memory whole, about 200 KiB per trial; thousands of trials would want a stream.
+//! * There is no HTML page. The SVG files are self-contained: a page would only place them.
+//! * A run is read into memory whole, about 200 KiB per trial; thousands would want a stream.
 
 mod card;
 mod csv_files;

@@ -1,7 +1,7 @@
 //! What a run leaves behind: the plain data between the one who measures and the one who shows.
 //!
-//! `experiment/` fills these and hands them over trial by trial; `report/` writes them as files, reads
-//! them back, and draws. Nothing here is computed twice: a redrawn report is the first one.
+//! `experiment/` fills these and hands them over trial by trial; `report/` writes them as files,
+//! reads them back, and draws. Nothing here is computed twice: a redrawn report is the first one.
 
 use hdrhistogram::Histogram;
 use serde::{Deserialize, Serialize};
@@ -134,8 +134,8 @@ pub struct Trial {
     pub seconds: Vec<Second>,
     pub processes: Vec<ProcessUse>,
     pub schedule: ScheduleLag,
-    /// The offered rate was not reached, or the load fell behind its schedule: latencies of an open loop
-    /// then measure the backlog, not the store.
+    /// The offered rate was not reached, or the load fell behind its schedule: latencies of an open
+    /// loop then measure the backlog, not the store.
     pub saturated: bool,
     pub faults: Vec<FaultWindow>,
     /// Selected counters of the nodes' /metrics over the measured phase, summed over nodes.
@@ -174,7 +174,7 @@ pub struct Provenance {
     pub command: String,
     pub started_utc: String,
     pub version: String,
-    /// Commit of the build, with `-dirty` where the tree had changes; `unknown` outside a repository.
+    /// Commit of the build, with `-dirty` where the tree had changes; `unknown` without git.
     pub commit: String,
     pub compiler: String,
     pub profile: String,

@@ -10,14 +10,14 @@
 //! percentiles, panels with a shared scale and a legend that covers no data are what these plots
 //! are about. Rules that hold for every figure:
 //!
-//! * It says what is shown (title), what was asked (the experiment's question) and where the numbers
-//!   come from (machine, commit, backend, durability).
+//! * It says what is shown (title), what was asked (the experiment's question) and where the
+//!   numbers come from (machine, commit, backend, durability).
 //! * Lines differ by colour, by dash and by marker, so neither colour vision nor colour print is
 //!   needed. Colours: Okabe and Ito, "Color Universal Design" (2008).
 //! * A hollow marker is a saturated trial. Its number is drawn, because hiding it would flatter.
 //! * Repeats show as the median with the spread from smallest to largest.
 //!
-//! Caveats: what is left out, and what it would take
+//! # Caveats: what is left out, and what it would take
 //!
 //! * SVG text is set in the viewer's font; without DejaVu Sans or Verdana its width may differ by a
 //!   few percent. Outlines of the glyphs would make it exact, at several times the size.

@@ -14,8 +14,8 @@ use crate::report::{number, verdict};
 
 const PERCENTILES: [f64; 2] = [50.0, 99.0];
 
-/// One figure per workload: a row per kind of operation, p50 left and p99 right. A workload that was
-/// offered at fewer than two rates has none; a closed loop offers no rate.
+/// One figure per workload: a row per kind of operation, p50 left and p99 right. A workload that
+/// was offered at fewer than two rates has none; a closed loop offers no rate.
 pub(super) fn figures(run: &Run) -> Vec<Named> {
     let groups = group::groups(&run.trials);
     let lines = Lines::of(&run.trials);
