@@ -75,6 +75,9 @@ fn keys_and_values_are_any_bytes() {
     assert_eq!(get(&cluster, 1, "/v1/kv/large").body, most);
 }
 
+/// Method, path, headers, body; the expected status, and a part of the expected message.
+type Case<'a> = (&'a str, &'a str, &'a [(&'a str, &'a str)], &'a [u8], u16, &'a str);
+
 #[test]
 fn bad_requests_say_what_is_allowed() {
     let cluster = start(1, "conflict: lww");
@@ -88,7 +91,7 @@ fn bad_requests_say_what_is_allowed() {
     let long_key = format!("/v1/kv/{}", "k".repeat(257));
     let large = vec![b'x'; (1 << 20) + 1];
     let large_json = json!({"value": "x".repeat((1 << 20) + 1)}).to_string();
-    let cases: &[(&str, &str, &[(&str, &str)], &[u8], u16, &str)] = &[
+    let cases: &[Case] = &[
         ("PUT", "/v1/kv/k", &[JSON], b"{\"value\":", 400, "malformed JSON"),
         ("PUT", "/v1/kv/k", &[JSON], b"{\"value\": 7}", 400, "expected a string"),
         ("PUT", "/v1/kv/k", &[JSON], b"{\"value\": \"\", \"tll\": 1}", 400, "tll"),

@@ -1,10 +1,10 @@
 //! The one task that owns the node.
 //!
 //! ```text
-//!   inbox ─► all that is queued ─► decode ─► step … step ─► effects ─┬► loads   ─► step again
-//!                                                                    ├► saves   ─► storage
-//!                                                                    ├► sends   ─► outbox per peer
-//!                                                                    └► replies ─► outbox per client
+//!   inbox ─► all that is queued ─► decode ─► step … ─► effects ─┬► loads ──► step again
+//!                                                               ├► saves ──► storage
+//!                                                               ├► sends ──► outbox per peer
+//!                                                               └► replies ► outbox per client
 //! ```
 //!
 //! One wake-up is one round: both clocks are read once, every queued input is stepped, and what

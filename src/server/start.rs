@@ -182,8 +182,8 @@ impl Running {
     }
 }
 
-/// Waits for a task that was asked to end, but not for ever: a client that does not read must not keep
-/// the node from stopping. One that had ended before must not be asked again.
+/// Waits for a task that was asked to end, but not for ever: a client that does not read must not
+/// keep the node from stopping. One that had ended before must not be asked again.
 async fn finish<T>(task: &mut JoinHandle<T>, what: &str) {
     if !task.is_finished() && tokio::time::timeout(TEAR_DOWN, task).await.is_err() {
         tracing::debug!("{what} was cut off");
