@@ -183,10 +183,10 @@ pub enum ConfigError {
 }
 
 /// A value that is out of range, before it is known in which file.
-struct OutOfRange {
-    field: String,
-    found: String,
-    allowed: String,
+pub(crate) struct OutOfRange {
+    pub field: String,
+    pub found: String,
+    pub allowed: String,
 }
 
 impl NodeConfig {
@@ -252,7 +252,7 @@ impl MemberConfig {
 
 impl ClusterConfig {
     /// Refuses what no cluster of `nodes` members can run with.
-    fn check(&self, nodes: usize) -> Result<(), OutOfRange> {
+    pub(crate) fn check(&self, nodes: usize) -> Result<(), OutOfRange> {
         let Replication { n, r, w, .. } = self.replication;
         within("cluster.replication.n", n as u64, 1, REPLICAS_MAX.min(nodes) as u64)?;
         for (field, level) in [("cluster.replication.r", r), ("cluster.replication.w", w)] {

@@ -1,4 +1,4 @@
-//! Every bad experiment is one message with its place and what is allowed, and every good one a plan.
+//! Every bad experiment is one message with place and what is allowed; every good one is a plan.
 #![allow(clippy::unwrap_used)]
 
 use quorate::experiment::error::SpecError;
@@ -36,10 +36,18 @@ fn with(lines: &str) -> String {
     kept + lines + "\n"
 }
 
+/// Each bad part of an experiment, and what its message must contain.
+fn check(cases: &[(&str, &str)]) {
+    for (lines, expected) in cases {
+        let message = refused(&with(lines));
+        assert!(message.starts_with("x.yaml:"), "{lines}\n{message}");
+        assert!(message.contains(expected), "{lines}\nexpected {expected}\nfound    {message}");
+    }
+}
+
 #[test]
-fn each_bad_field_is_named_with_its_line_and_what_is_allowed() {
-    for (lines, expected) in [
-        // Unknown names suggest the near one.
+fn unknown_names_suggest_the_near_one() {
+    check(&[
         ("quesion: y", "x.yaml:6: unknown field `quesion`, did you mean `question`?"),
         ("cluster: {nods: 3}", "unknown field `nods`, did you mean `nodes`?"),
         ("cluster: {replication: {m: 3}}", "unknown field `m`"),
@@ -57,7 +65,12 @@ fn each_bad_field_is_named_with_its_line_and_what_is_allowed() {
         ),
         ("matrix: {strategies.conflct: [lww]}", "did you mean `conflict`?"),
         ("matrix: {strategies.conflict: [lww, vectorclock]}", "did you mean `vector_clock`?"),
-        // Ranges.
+    ]);
+}
+
+#[test]
+fn values_out_of_range_are_named_with_their_line() {
+    check(&[
         ("name: A b", "name: found \"A b\"; allowed: 1 to 64 lower-case letters"),
         ("records: 0", "x.yaml:6: records: found 0; allowed: 1 to"),
         ("repeats: 0", "repeats: found 0; allowed: 1 to 1,000"),
@@ -73,7 +86,14 @@ fn each_bad_field_is_named_with_its_line_and_what_is_allowed() {
             "cluster: {replication: {r: 4}}",
             "cluster.replication.r: found R = 4; allowed: 1 to N, which is 3",
         ),
+        ("cluster: {timing: {hedge_ms: 0}}", "cluster.timing.hedge_ms: found 0; allowed: 1 to"),
         ("cluster: {replication: {w: 0}}", "unknown consistency level `0`; allowed:"),
+    ]);
+}
+
+#[test]
+fn quorums_and_loads_that_do_not_fit_are_refused() {
+    check(&[
         (
             "matrix: {quorum: [[1, 1], [2, 4]]}",
             "x.yaml:6: matrix.quorum: found W = 4; allowed: 1 to N",
@@ -88,7 +108,8 @@ fn each_bad_field_is_named_with_its_line_and_what_is_allowed() {
         ),
         (
             "load: {mode: open, rate: fast}",
-            "x.yaml:5: invalid floating point\n  5 | load: {mode: open, rate: fast}\n    |                          ^",
+            "x.yaml:5: invalid floating point\n  \
+             5 | load: {mode: open, rate: fast}\n    |                          ^",
         ),
         ("load: {mode: closed}", "load.outstanding: missing; a closed loop needs"),
         ("load: {mode: closed, outstanding: 0}", "load.outstanding: found 0; allowed: 1 to"),
@@ -97,7 +118,12 @@ fn each_bad_field_is_named_with_its_line_and_what_is_allowed() {
             "matrix: {rate: [100, 100]}",
             "x.yaml:6: matrix: two trials are both ycsb_a R=2 W=2, open loop",
         ),
-        // Targets.
+    ]);
+}
+
+#[test]
+fn targets_are_checked() {
+    check(&[
         ("targets: [{kind: read, percentile: p99, below_ms: 1}]", "x.yaml:6:"),
         (
             "targets: [{kind: read, percentile: 101, below_ms: 1}]",
@@ -112,7 +138,12 @@ fn each_bad_field_is_named_with_its_line_and_what_is_allowed() {
             "unknown kind `raed`, did you mean `read`?",
         ),
         ("targets: [{kind: read, percentile: 50, below_ms: 0}]", "below_ms: found 0; allowed:"),
-        // Workloads.
+    ]);
+}
+
+#[test]
+fn workloads_are_checked() {
+    check(&[
         ("workload: e", "x.yaml:5: workload: ycsb_e has scans; allowed: workloads without scans"),
         ("workload: g", "workload: unknown workload `g`"),
         ("workload: missing/w.yaml", "workload file missing/w.yaml"),
@@ -122,7 +153,12 @@ fn each_bad_field_is_named_with_its_line_and_what_is_allowed() {
             "cluster: {limits: {value_bytes: 10}}",
             "workload: found 1000 bytes a record; allowed: records of at most",
         ),
-        // Faults.
+    ]);
+}
+
+#[test]
+fn faults_are_checked() {
+    check(&[
         (
             "faults: [{pause: {node: 4, every_s: 2, for_s: 1}}]",
             "faults[0].pause.node: found 4; allowed: 1 to the number of nodes, 3",
@@ -136,11 +172,7 @@ fn each_bad_field_is_named_with_its_line_and_what_is_allowed() {
             "faults[0].kill.at_s: found 99; allowed: a time within",
         ),
         ("faults: [{kill: {node: 1}}]", "missing field `at_s`"),
-    ] {
-        let message = refused(&with(lines));
-        assert!(message.starts_with("x.yaml:"), "{lines}\n{message}");
-        assert!(message.contains(expected), "{lines}\nexpected {expected}\nfound    {message}");
-    }
+    ]);
 }
 
 #[test]

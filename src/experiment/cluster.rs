@@ -1,9 +1,10 @@
 //! A cluster of real processes: this same program, once per node, on loopback.
 //!
-//! A child cannot outlive the runner: it is killed when [`Cluster`] is dropped, and `--die-with-parent`
-//! asks the kernel to kill it when the thread that started it ends, whatever ended it. That thread must
-//! therefore live as long as the cluster: start clusters from the main thread. Each child has a process
-//! group of its own, so that Ctrl-C reaches the runner alone and a trial can end cleanly.
+//! A child cannot outlive the runner: it is killed when [`Cluster`] is dropped, and
+//! `--die-with-parent` asks the kernel to kill it when the thread that started it ends, whatever
+//! ended it. That thread must therefore live as long as the cluster: start clusters from the main
+//! thread. Each child has a process group of its own, so that Ctrl-C reaches the runner alone and a
+//! trial can end cleanly.
 
 use super::error::Error;
 use super::probe;
@@ -87,7 +88,8 @@ impl Cluster {
         for ((grpc, http), member) in ports.into_iter().zip(&members) {
             let config = NodeConfig {
                 id: member.id,
-                data: dir.join(member.id.to_string()),
+                // Beside the file that says so.
+                data: PathBuf::from(member.id.to_string()),
                 members: members.clone(),
                 cluster: spec.config(),
                 seed: Some(seed ^ member.id.0),
@@ -215,7 +217,9 @@ impl Node {
         let both = out.try_clone().map_err(Error::io("open", &log))?;
         let program = std::env::current_exe().map_err(Error::io("find", Path::new("quorate")))?;
         let child = Command::new(&program)
-            .args(["serve", "--die-with-parent", "--config"])
+            .arg("serve")
+            .arg(format!("--die-with-parent={}", std::process::id()))
+            .arg("--config")
             .arg(&file)
             .stdin(Stdio::null())
             .stdout(out)

@@ -1,4 +1,5 @@
-//! Ctrl-C: the first one asks the run to end after what it is doing, the second one ends the process.
+//! Ctrl-C: the first one asks the run to end after what it is doing, the second one ends the
+//! process.
 
 use super::error::Error;
 use std::path::Path;
@@ -16,7 +17,8 @@ pub struct Interrupt(Arc<AtomicBool>);
 impl Interrupt {
     /// Listens for SIGINT and SIGTERM on a thread of its own until the process ends.
     ///
-    /// A second signal ends the process at once; the kernel then kills the nodes, which asked for it.
+    /// A second signal ends the process at once; the kernel then kills the nodes, which asked for
+    /// it.
     pub fn install() -> Result<Interrupt, Error> {
         let interrupt = Interrupt::default();
         let flag = interrupt.clone();

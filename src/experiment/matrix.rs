@@ -144,7 +144,8 @@ fn cells(source: &Source, spec: &Spec) -> Result<Vec<Planned>, SpecError> {
         Some((_, planned)) => {
             let name = title(planned);
             let message = format!(
-                "two trials are both {name}; allowed: values that differ, workloads with a `name` each"
+                "two trials are both {name}; allowed: values that differ, and a `name` of its own \
+                 for each workload"
             );
             Err(source.error("matrix", message))
         }
@@ -232,7 +233,8 @@ fn pair(value: &Value) -> Option<(Value, Value)> {
     }
 }
 
-/// A value as a label: a strategy with settings by its name and settings, anything else as it stands.
+/// A value as a label: a strategy with settings by its name and settings, anything else as it
+/// stands.
 fn short(value: &Value) -> String {
     match value {
         Value::String(text) => text.clone(),

@@ -10,29 +10,31 @@
 //!     report      RunWriter.add(trial) … finish: tables and plots
 //! ```
 //!
-//! An experiment reaches its nodes only as a user does, through the client and HTTP, and as the parent
-//! of their processes. The nodes of a trial do not know that they are measured.
+//! An experiment reaches its nodes only as a user does, through the client and HTTP, and as the
+//! parent of their processes. The nodes of a trial do not know that they are measured.
 //!
-//! Invariants:
+//! # Invariants
 //!
 //! * A specification is checked whole before anything starts. Every error is one message that names
 //!   the file, the line, the field and what is allowed.
-//! * Nothing is left behind. Children die with the runner, however it dies ([`cluster`]); their files
-//!   live in a hidden folder that is removed ([`scratch`]); the run's own folder appears with its first
-//!   finished trial, so there is none without a result.
-//! * Everything random follows from the seed: the records, the operations, their arrivals and the order
-//!   of trials. What is measured does not repeat exactly, because processes and disks do not.
+//! * Nothing is left behind. Children die with the runner, however it dies ([`cluster`]); their
+//!   files live in a hidden folder that is removed ([`scratch`]); the run's own folder appears with
+//!   its first finished trial, so there is none without a result.
+//! * Everything random follows from the seed: the records, the operations, their arrivals and the
+//!   order of trials. What is measured does not repeat exactly, because processes and disks do not.
 //! * R and W travel with each request, so trials that differ in nothing else share a cluster.
 //! * A trial's end is clean: paused nodes go on, and all answers are awaited up to their deadline.
 //!
-//! Caveats: what is left out, and what it would take
+//! # Caveats: what is left out, and what it would take
 //!
-//! * One backend: processes on this machine. The load and the nodes share its cores, so figures are of
-//!   the whole machine. Other machines need a launcher behind [`cluster::Cluster`]'s few methods.
-//! * Faults are pauses and kills of whole processes. Slow links, partitions and disks need a seam in the
-//!   node's shell; restarts within a trial need a new process under the old configuration.
-//! * Trials that share a cluster share its past: what an earlier trial wrote is what a later one reads.
-//!   `fresh: per_trial` trades that for a loading phase each. Shuffled repeats spread the effect.
+//! * One backend: processes on this machine. The load and the nodes share its cores, so figures are
+//!   of the whole machine. Other machines need a launcher behind [`cluster::Cluster`]'s few
+//!   methods.
+//! * Faults are pauses and kills of whole processes. Slow links, partitions and disks need a seam
+//!   in the node's shell; restarts within a trial need a new process under the old configuration.
+//! * Trials that share a cluster share its past: what an earlier trial wrote is what a later one
+//!   reads. `fresh: per_trial` trades that for a loading phase each. Shuffled repeats spread the
+//!   effect.
 //! * Latencies are not corrected for the time that the kernel takes between socket and client.
 
 pub mod cluster;

@@ -1,4 +1,5 @@
-//! From a file and the command line's `--set` to a [`Spec`], with errors that say file, line and field.
+//! From a file and the command line's `--set` to a [`Spec`], with errors that say file, line and
+//! field.
 
 use super::error::SpecError;
 use super::spec::Spec;
@@ -151,8 +152,8 @@ pub fn set(target: &mut Value, steps: &[&str], new: Value) {
 
 /// The line, counted from 1, of the field that a path names, or of the nearest block around it.
 ///
-/// It follows keys by their indentation and items of lists by their dashes, so it finds what stands in
-/// block style; a field inside `{…}` or `[…]` has the line of its opening.
+/// It follows keys by their indentation and items of lists by their dashes, so it finds what stands
+/// in block style; a field inside `{…}` or `[…]` has the line of its opening.
 fn line_of(text: &str, path: &str) -> Option<usize> {
     let lines: Vec<&str> = text.lines().collect();
     let mut found = None;

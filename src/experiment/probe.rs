@@ -1,7 +1,7 @@
 //! The smallest HTTP client that can ask a node whether it is ready and what it counts.
 //!
-//! One request per connection, HTTP/1.0 so that the answer is never chunked. It is used some ten times
-//! in a trial, never for the load.
+//! One request per connection, HTTP/1.0 so that the answer is never chunked. It is used some ten
+//! times in a trial, never for the load.
 
 use std::collections::BTreeMap;
 use std::io::{Error, ErrorKind, Read, Write};

@@ -1,4 +1,5 @@
-//! What a person sees while it runs: a bar on a terminal, plain lines elsewhere. All of it on stderr.
+//! What a person sees while it runs: a bar on a terminal, plain lines elsewhere. All of it on
+//! stderr.
 
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use std::io::{IsTerminal, Write};

@@ -49,8 +49,8 @@ pub fn durability(engine: &engine::Config) -> String {
     }
 }
 
-/// The commit of the tree that this program was built from, as that tree is now; `-dirty` where files
-/// differ from it, `unknown` where the tree is gone or was no repository.
+/// The commit of the tree that this program was built from, as that tree is now; `-dirty` where
+/// files differ from it, `unknown` where the tree is gone or was no repository.
 fn commit(tree: &Path) -> String {
     let git = |arguments: &[&str]| {
         let output = Command::new("git").arg("-C").arg(tree).args(arguments).output().ok()?;

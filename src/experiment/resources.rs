@@ -18,11 +18,12 @@ struct Sample {
 }
 
 impl Snapshot {
-    /// Of the named processes. A peak of memory counts from here on where the kernel lets us say so.
+    /// Of the named processes. A peak of memory counts from here on where the kernel lets us say
+    /// so.
     pub fn begin(processes: impl Iterator<Item = (String, u32)>) -> Snapshot {
         let sample = |(name, pid): (String, u32)| {
-            // 5: reset the peak of the resident set (proc(5), clear_refs). Refused in some sandboxes:
-            // the peak then counts from the start of the process.
+            // 5: reset the peak of the resident set (proc(5), clear_refs). Refused in some
+            // sandboxes: the peak then counts from the start of the process.
             let _ = fs::write(format!("/proc/{pid}/clear_refs"), "5");
             Some((name, Sample::read(pid)?))
         };
@@ -56,8 +57,8 @@ fn ticks_per_second() -> f64 {
     rustix::param::clock_ticks_per_second() as f64
 }
 
-/// Fields 14 and 15 of proc(5) stat, counted behind the command's closing parenthesis: the command may
-/// itself hold blanks and parentheses.
+/// Fields 14 and 15 of proc(5) stat, counted behind the command's closing parenthesis: the command
+/// may itself hold blanks and parentheses.
 fn cpu_seconds(stat: &str, ticks_per_second: f64) -> Option<(f64, f64)> {
     let mut fields = stat.rsplit_once(')')?.1.split_whitespace().skip(11);
     let user: f64 = fields.next()?.parse().ok()?;

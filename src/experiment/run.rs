@@ -33,11 +33,11 @@ pub struct Options {
 
 /// Runs every trial of a plan and draws what was measured.
 ///
-/// Must be called from a thread that lives as long as the process, such as main: the nodes die with it.
+/// Must be called from a thread that lives as long as the process, such as main: the nodes die with
+/// it.
 ///
-/// # Errors
-/// If nothing could be measured, and also if an error ends the run after some trials: those are then
-/// kept and drawn, and the record says that the run was interrupted.
+/// # Errors If nothing could be measured, and also if an error ends the run after some trials:
+/// those are then kept and drawn, and the record says that the run was interrupted.
 pub fn run(plan: &Plan, options: &Options, interrupt: &Interrupt) -> Result<Summary, Error> {
     let scratch = Scratch::create(&options.out.join(&plan.spec.name))?;
     let mut runner = Runner::new(plan, options, interrupt, scratch);

@@ -12,8 +12,8 @@ const PREFIX: &str = ".running-";
 pub struct Scratch(PathBuf);
 
 impl Scratch {
-    /// Creates `.running-<pid>` in `parent`, and `parent` if need be. Removes what runs left behind that
-    /// were killed.
+    /// Creates `.running-<pid>` in `parent`, and `parent` if need be. Removes what runs left behind
+    /// that were killed.
     ///
     /// # Errors
     /// If the folder cannot be written: better now than after the first trial.
@@ -30,7 +30,8 @@ impl Scratch {
     }
 }
 
-/// Also removes the parent if nothing else is in it: an experiment that measured nothing leaves nothing.
+/// Also removes the parent if nothing else is in it: an experiment that measured nothing leaves
+/// nothing.
 impl Drop for Scratch {
     fn drop(&mut self) {
         // Failures leave a hidden folder, which the next run removes.

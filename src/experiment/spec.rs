@@ -1,7 +1,8 @@
-//! What an experiment's YAML file says: plain data, one struct per block, every field with its unit.
+//! What an experiment's YAML file says: plain data, one struct per block, every field with its
+//! unit.
 //!
-//! [`super::parse`] reads it, [`super::validate`] checks what a type cannot say, and [`super::matrix`]
-//! multiplies it into trials.
+//! [`super::parse`] reads it, [`super::validate`] checks what a type cannot say, and
+//! [`super::matrix`] multiplies it into trials.
 
 use crate::config::{ClusterConfig, Limits, Replication, Strategies, Timing};
 use crate::engine;
@@ -39,7 +40,8 @@ pub struct Spec {
     /// Lists of values: one trial for each element of their product.
     #[serde(default, skip_serializing_if = "Matrix::is_empty")]
     pub matrix: Matrix,
-    /// How often each cell is measured. Repeats are interleaved: all cells once, then all cells again.
+    /// How often each cell is measured. Repeats are interleaved: all cells once, then all cells
+    /// again.
     #[serde(default = "one")]
     pub repeats: u32,
     #[serde(default)]
@@ -113,8 +115,8 @@ impl ClusterSpec {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Fresh {
-    /// When its settings or its records differ from the trial before, or when that trial added records
-    /// or killed a node. Other trials share a cluster and its data.
+    /// When its settings or its records differ from the trial before, or when that trial added
+    /// records or killed a node. Other trials share a cluster and its data.
     WhenNeeded,
     /// Always. Costs a start and a loading phase each time.
     PerTrial,

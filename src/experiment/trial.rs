@@ -152,7 +152,8 @@ impl Bench<'_> {
         Ok(Some(Seen { processes, counters, faults }))
     }
 
-    /// Waits until `end_s` after the load's origin and injects faults on the way. False: interrupted.
+    /// Waits until `end_s` after the load's origin and injects faults on the way. False:
+    /// interrupted.
     fn until(
         &mut self,
         load: &Running,

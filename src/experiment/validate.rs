@@ -105,7 +105,11 @@ fn cluster(source: &Source, spec: &Spec, axes: &Matrix) -> Result<(), SpecError>
         let allowed = format!("1 to N, which is {n}");
         require(source, &field, &found, (1..=n).contains(&needed), &allowed)?;
     }
-    Ok(())
+    // What a node would refuse is refused here, before one is started.
+    cluster.config().check(nodes.into()).map_err(|refused| {
+        let field = axes.place("", &refused.field);
+        source.error(&field, format!("found {}; allowed: {}", refused.found, refused.allowed))
+    })
 }
 
 fn load(source: &Source, spec: &Spec, axes: &Matrix) -> Result<(), SpecError> {

@@ -34,7 +34,8 @@ pub struct Flight {
     slots: Box<[Mutex<Option<Pending>>]>,
     in_flight: AtomicUsize,
     answered: AtomicU64,
-    /// Only the client's thread takes this lock often; the pacer does when it runs out of free slots.
+    /// Only the client's thread takes this lock often; the pacer does when it runs out of free
+    /// slots.
     landed: Mutex<Landed>,
     /// Newest token of each key; None when updates are blind.
     contexts: Option<Mutex<HashMap<Bytes, Bytes>>>,
@@ -182,7 +183,8 @@ impl Flight {
 
     fn land(&self, slot: u32, pending: Pending, node: NodeId, reply: &Reply) {
         if pending.kind == Kind::Insert {
-            // Refused only when 2^20 inserts wait behind one that is open, more than can be in flight.
+            // Refused only when 2^20 inserts wait behind one that is open, more than can be in
+            // flight.
             let _ = self.stream.lock().inserts().acknowledge(pending.number);
         }
         let now_ns = self.now_ns();

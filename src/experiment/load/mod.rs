@@ -6,14 +6,14 @@
 //!   closed loop  answer ─► next operation ─┘                                     (client's thread)
 //! ```
 //!
-//! Three clocks are kept for each operation. **Intended**: when the schedule wants it sent. **Sent**:
-//! when it was handed to the client. **Answered**. The response time is answered − intended and the
-//! service time is answered − sent; their difference is the **schedule lag**, the load's own lateness.
-//! A driver that times from the send alone stops asking while the store is stuck and reports that all
-//! is well ("coordinated omission"); here an operation that had to wait has waited since it was due.
-//! In a closed loop nothing is due, so intended and sent are the same.
+//! Three clocks are kept for each operation. **Intended**: when the schedule wants it sent.
+//! **Sent**: when it was handed to the client. **Answered**. The response time is answered −
+//! intended and the service time is answered − sent; their difference is the **schedule lag**, the
+//! load's own lateness. A driver that times from the send alone stops asking while the store is
+//! stuck and reports that all is well ("coordinated omission"); here an operation that had to wait
+//! has waited since it was due. In a closed loop nothing is due, so intended and sent are the same.
 //!
-//! Invariants:
+//! # Invariants
 //!
 //! * An open loop never skips an operation. At most [`OPEN_LIMIT`] are in flight; beyond that,
 //!   operations wait for a place, and their waiting counts. What could not be sent within
@@ -23,17 +23,20 @@
 //! * Latencies are of acknowledged operations only; the three outcomes are counted apart.
 //! * One answer costs two uncontended locks and no allocation.
 //!
-//! An open loop is **saturated** when the cluster, or the load itself, did not keep up. The rule: fewer
-//! answers came during the measured phase than 99 % of the operations that were due in it (which means
-//! that the backlog grew by more than 1 %), or something due was never sent, or 1 % of the operations
-//! were sent more than [`LATE_US`] late. Latencies then measure the backlog and not the store.
+//! An open loop is **saturated** when the cluster, or the load itself, did not keep up. The rule:
+//! fewer answers came during the measured phase than 99 % of the operations that were due in it
+//! (which means that the backlog grew by more than 1 %), or something due was never sent, or 1 % of
+//! the operations were sent more than [`LATE_US`] late. Latencies then measure the backlog and not
+//! the store.
 //!
-//! Caveats: what is left out, and what it would take
+//! # Caveats: what is left out, and what it would take
 //!
 //! * One process offers the load, on one thread for the client and one for the pacer. Two machines'
-//!   worth of load needs several such processes and the sum of their histograms, which are mergeable.
-//! * A wake-up of the pacer takes what is due in the last [`PACE`]; so an idle machine shows a lag of
-//!   up to that plus the kernel's own latency. It is in the lag histogram and in the response time.
+//!   worth of load needs several such processes and the sum of their histograms, which are
+//!   mergeable.
+//! * A wake-up of the pacer takes what is due in the last [`PACE`]; so an idle machine shows a lag
+//!   of up to that plus the kernel's own latency. It is in the lag histogram and in the response
+//!   time.
 
 mod flight;
 mod pacer;
@@ -128,7 +131,8 @@ impl Running {
         self.flight.answered()
     }
 
-    /// Ends the measured phase now, unless it has ended already. The load stops; answers still count.
+    /// Ends the measured phase now, unless it has ended already. The load stops; answers still
+    /// count.
     pub fn end_now(&self) {
         self.flight.end_now();
     }

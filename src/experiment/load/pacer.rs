@@ -51,7 +51,8 @@ impl Pacer {
 
     /// Sends until the measured phase has ended and all that was due in it is sent or given up.
     pub fn run(mut self) -> Paced {
-        // Without it a sleep is up to 50 µs longer; a kernel that refuses makes the lag so much worse.
+        // Without it a sleep is up to 50 µs longer; a kernel that refuses makes the lag so much
+        // worse.
         let _ = rustix::thread::set_current_timer_slack(NonZeroU64::new(SLACK_NS));
         let mut due_ns = self.schedule.next_ns();
         loop {

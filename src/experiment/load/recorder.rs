@@ -8,7 +8,8 @@ use quorate_strategies::NodeId;
 use quorate_workloads::Kind;
 use std::collections::BTreeMap;
 
-/// So many different error messages are kept for each kind of operation; the rest are counted together.
+/// So many different error messages are kept for each kind of operation; the rest are counted
+/// together.
 const MESSAGES: usize = 20;
 const OTHER_MESSAGES: &str = "other messages";
 const NO_ANSWER: &str = "no answer before the trial ended";
@@ -50,7 +51,8 @@ pub struct Measured {
     pub saturated: bool,
 }
 
-/// The record of one trial. Only operations whose intended start lies in the measured phase enter it.
+/// The record of one trial. Only operations whose intended start lies in the measured phase enter
+/// it.
 pub struct Recorder {
     warm_up_ns: u64,
     kinds: BTreeMap<Kind, KindRecord>,
