@@ -1,7 +1,8 @@
 //! Histograms as an HdrHistogram interval log, version 2 with compressed payloads.
 //!
 //! One line per histogram, its name as the line's tag, all over the whole measured phase; values
-//! are microseconds. `HistogramLogProcessor`, HdrHistogram's plotter page and its libraries read it.
+//! are microseconds. `HistogramLogProcessor`, HdrHistogram's plotter page and its libraries read
+//! it.
 
 use super::ReportError;
 use super::trial::Latencies;
