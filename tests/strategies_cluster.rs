@@ -111,7 +111,7 @@ fn counters_add_up_across_nodes() {
         let response = cluster.request(node, "POST", path, &json, body.as_bytes());
         assert_eq!(response.status, 200, "{}", response.text());
     }
-    assert_eq!(get(&cluster, 1, "visits").text(), "10");
+    assert_eq!(get(&cluster, 1, "visits").json()["value"], "10");
     let refused = cluster.request(1, "PUT", "/v1/kv/visits", &[], b"3");
     assert_eq!(refused.status, 409, "{}", refused.text());
 }

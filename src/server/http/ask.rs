@@ -40,7 +40,7 @@ pub async fn get(State(door): State<Arc<Door>>, uri: Uri, headers: HeaderMap) ->
 fn form(query: &Query, headers: &HeaderMap) -> Form {
     let accepts = |wish: &str| {
         let accept = headers.get(header::ACCEPT).map_or(&b""[..], |accept| accept.as_bytes());
-        accept.split(|byte| *byte == b',').any(|part| media_type(part) == wish.as_bytes())
+        accept.split(|byte| *byte == b',').any(|part| is_media_type(part, wish))
     };
     match () {
         () if query.raw => Form::Raw,
@@ -127,7 +127,7 @@ async fn put_request(
     let level = level(headers, query.w)?;
     let most = door.config.cluster.limits.value_bytes;
     let content_type = headers.get(header::CONTENT_TYPE);
-    let is_json = content_type.is_some_and(|it| media_type(it.as_bytes()) == JSON.as_bytes());
+    let is_json = content_type.is_some_and(|it| is_media_type(it.as_bytes(), JSON));
     let body = read(body, if is_json { most * JSON_OVERHEAD + 1024 } else { most }, most).await?;
     let (value, ttl, content_type) = if is_json {
         let PutBody { value, ttl } = parse(&body)?;
@@ -293,10 +293,11 @@ impl Query {
     }
 }
 
-/// `text/plain; charset=utf-8` without its parameters, in the case in which it came.
-fn media_type(content_type: &[u8]) -> &[u8] {
+/// Whether a content type such as `text/plain; charset=utf-8` is of this kind, whatever its
+/// parameters.
+fn is_media_type(content_type: &[u8], kind: &str) -> bool {
     let end = content_type.iter().position(|byte| *byte == b';').unwrap_or(content_type.len());
-    content_type[..end].trim_ascii()
+    content_type[..end].trim_ascii().eq_ignore_ascii_case(kind.as_bytes())
 }
 
 #[cfg(test)]
@@ -323,6 +324,12 @@ mod tests {
         for bad in [0.0, -1.0, f64::NAN, f64::INFINITY, 1e12] {
             assert!(ttl_ms(bad).is_err(), "{bad}");
         }
+    }
+
+    #[test]
+    fn a_media_type_is_known_with_its_parameters_and_in_any_case() {
+        assert!(is_media_type(b"Application/JSON; charset=utf-8", JSON));
+        assert!(!is_media_type(b"application/jsonl", JSON));
     }
 
     #[test]
