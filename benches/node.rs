@@ -1,5 +1,5 @@
-//! The protocol with nothing else to do: three nodes, messages handed over in memory, disks that are
-//! maps. What remains is the price of a step.
+//! The protocol with nothing else to do: three nodes, messages handed over in memory, disks that
+//! are maps. What remains is the price of a step.
 
 use bytes::Bytes;
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
