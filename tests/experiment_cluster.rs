@@ -3,8 +3,11 @@
 
 use rustix::process::{Pid, Signal, kill_process};
 use std::fs;
+use std::io::{BufRead, BufReader};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
+use std::sync::{Arc, Mutex};
+use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 const PROGRAM: &str = env!("CARGO_BIN_EXE_quorate");
@@ -49,11 +52,21 @@ impl Bench {
         self.command(arguments).output().unwrap()
     }
 
-    /// Starts it and waits until its nodes are there.
-    fn start(&self, nodes: usize) -> Child {
-        let child = self.command(&[]).spawn().unwrap();
-        until("the nodes start", || self.nodes().len() == nodes);
-        child
+    /// Starts it and waits until its first trial has begun.
+    fn start(&self) -> Started {
+        let mut child = self.command(&[]).spawn().unwrap();
+        let said = Arc::new(Mutex::new(String::new()));
+        let (heard, lines) = (Arc::clone(&said), BufReader::new(child.stderr.take().unwrap()));
+        let listener = std::thread::spawn(move || {
+            lines.lines().map_while(Result::ok).for_each(|line| {
+                let mut said = heard.lock().unwrap();
+                said.push_str(&line);
+                said.push('\n');
+            });
+        });
+        until("the first trial begins", || said.lock().unwrap().contains("trial 1/1"));
+        assert_eq!(self.nodes().len(), 3);
+        Started { child, said, listener }
     }
 
     /// Process ids of the nodes of this experiment, found by the folder in their arguments.
@@ -77,6 +90,27 @@ impl Bench {
     }
 }
 
+/// An experiment in the middle of its first trial.
+struct Started {
+    child: Child,
+    said: Arc<Mutex<String>>,
+    listener: JoinHandle<()>,
+}
+
+impl Started {
+    fn signal(&self, signal: Signal) {
+        kill_process(Pid::from_raw(self.child.id() as i32).unwrap(), signal).unwrap();
+    }
+
+    /// Its exit code, none if a signal ended it, and all that it said to a person.
+    fn end(mut self) -> (Option<i32>, String) {
+        let status = self.child.wait().unwrap();
+        self.listener.join().unwrap();
+        let said = self.said.lock().unwrap().clone();
+        (status.code(), said)
+    }
+}
+
 fn entries(folder: &Path) -> Vec<PathBuf> {
     let mut all: Vec<PathBuf> =
         fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path()).collect();
@@ -90,10 +124,6 @@ fn until(what: &str, mut holds: impl FnMut() -> bool) {
         assert!(begin.elapsed() < LIMIT, "not after {LIMIT:?}: {what}");
         std::thread::sleep(Duration::from_millis(20));
     }
-}
-
-fn signal(child: &Child, signal: Signal) {
-    kill_process(Pid::from_raw(child.id() as i32).unwrap(), signal).unwrap();
 }
 
 fn stderr(output: &Output) -> String {
@@ -132,23 +162,21 @@ fn a_run_leaves_its_record_and_nothing_else() {
 #[test]
 fn no_node_survives_the_kill_of_the_runner() {
     let bench = Bench::new(&SHORT.replace("measure_s: 1", "measure_s: 60"));
-    let mut child = bench.start(3);
-    signal(&child, Signal::KILL);
-    child.wait().unwrap();
-    let begin = Instant::now();
+    let started = bench.start();
+    started.signal(Signal::KILL);
+    assert_eq!(started.end().0, None);
     until("the nodes are gone", || bench.nodes().is_empty());
-    assert!(begin.elapsed() < Duration::from_secs(30), "the kernel kills them at once");
 }
 
 #[test]
 fn the_first_interrupt_ends_the_trial_and_keeps_what_was_measured() {
     let bench = Bench::new(&SHORT.replace("measure_s: 1", "measure_s: 60"));
-    let child = bench.start(3);
-    // Well inside the measured phase: the nodes have served some hundred operations.
-    std::thread::sleep(Duration::from_secs(4));
-    signal(&child, Signal::INT);
-    let output = child.wait_with_output().unwrap();
-    assert_eq!(output.status.code(), Some(0), "{}", stderr(&output));
+    let started = bench.start();
+    // Well inside the measured phase, which begins after a fifth of a second.
+    std::thread::sleep(Duration::from_secs(3));
+    started.signal(Signal::INT);
+    let (code, said) = started.end();
+    assert_eq!(code, Some(0), "{said}");
     assert!(bench.nodes().is_empty());
     let run = bench.run_folder();
     let info = fs::read_to_string(run.join("run.json")).unwrap();
@@ -180,12 +208,11 @@ fn a_node_that_dies_at_its_start_shows_its_log_and_leaves_nothing() {
 #[test]
 fn a_node_that_dies_during_a_trial_ends_the_run_with_its_log() {
     let bench = Bench::new(&SHORT.replace("measure_s: 1", "measure_s: 60"));
-    let child = bench.start(3);
-    std::thread::sleep(Duration::from_secs(2));
+    let started = bench.start();
     kill_process(Pid::from_raw(bench.nodes()[0]).unwrap(), Signal::KILL).unwrap();
-    let output = child.wait_with_output().unwrap();
-    assert_eq!(output.status.code(), Some(2));
-    assert!(stderr(&output).contains("ended by itself (signal: 9"), "{}", stderr(&output));
+    let (code, said) = started.end();
+    assert_eq!(code, Some(2));
+    assert!(said.contains("ended by itself (signal: 9"), "{said}");
     assert!(bench.nodes().is_empty() && !bench.results().exists());
 }
 

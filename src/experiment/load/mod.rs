@@ -42,6 +42,8 @@ mod flight;
 mod pacer;
 pub mod populate;
 mod recorder;
+#[cfg(test)]
+mod tests;
 
 pub use recorder::Measured;
 
