@@ -5,6 +5,7 @@ pub mod client;
 pub mod config;
 pub mod engine;
 pub mod experiment;
+mod hash;
 pub mod level;
 pub mod message;
 pub mod node;

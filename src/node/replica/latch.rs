@@ -6,8 +6,6 @@ use bytes::Bytes;
 use quorate_strategies::NodeId;
 use quorate_strategies::conflict::{Change, Record};
 use std::collections::VecDeque;
-use std::hash::{BuildHasher, Hasher};
-use xxhash_rust::xxh3::xxh3_64_with_seed;
 
 /// A change of one key, waiting for what is held.
 pub(super) struct Work {
@@ -43,33 +41,5 @@ pub(super) struct Latch {
 impl Latch {
     pub fn is_idle(&self) -> bool {
         !self.loading && self.saves == 0
-    }
-}
-
-/// Hashes keys the same way in every process, so that runs can be repeated.
-#[derive(Clone, Copy, Default)]
-pub(super) struct KeyHash;
-
-impl BuildHasher for KeyHash {
-    type Hasher = KeyHasher;
-
-    fn build_hasher(&self) -> KeyHasher {
-        KeyHasher(0)
-    }
-}
-
-pub(super) struct KeyHasher(u64);
-
-impl Hasher for KeyHasher {
-    fn write(&mut self, bytes: &[u8]) {
-        self.0 = xxh3_64_with_seed(bytes, self.0);
-    }
-
-    fn write_usize(&mut self, length: usize) {
-        self.0 ^= length as u64;
-    }
-
-    fn finish(&self) -> u64 {
-        self.0
     }
 }
