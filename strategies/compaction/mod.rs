@@ -19,7 +19,8 @@
 //!
 //! # Caveats: what is left out, and what it would take
 //!
-//! * Nothing is picked for the sake of tombstones or expiry; the metadata that it would take is there.
+//! * Nothing is picked for the sake of tombstones or expiry; the metadata that it would take is
+//!   there.
 //! * A job is one piece of work: there is no splitting by key range over several threads.
 //! * A picker does not see how busy the disk is. When to pause is for the engine to decide.
 

@@ -85,8 +85,8 @@ fn any_step() -> impl Strategy<Value = Step> {
     ]
 }
 
-/// Where the replicas' clocks start, and what happens. Equal clocks tick alike and tie often; of the
-/// others the second one is far ahead.
+/// Where the replicas' clocks start, and what happens. Equal clocks tick alike and tie often; of
+/// the others the second one is far ahead.
 #[derive(Clone, Debug)]
 struct History {
     clocks: [u64; REPLICAS],

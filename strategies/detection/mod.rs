@@ -17,8 +17,8 @@
 //! # Caveats: what is left out, and what it would take
 //!
 //! * Observers do not agree and do not ask others to probe for them (SWIM); both need messages.
-//! * A pause of this very node looks like the silence of all its peers. The node must notice that it
-//!   was not running, and listen again before it judges.
+//! * A pause of this very node looks like the silence of all its peers. The node must notice that
+//!   it was not running, and listen again before it judges.
 
 mod heartbeat;
 #[cfg(test)]

@@ -20,8 +20,8 @@
 //!
 //! * A data centre is a part of a rack's name and no more. A number of replicas per data centre
 //!   would be another parameter of `place`, and quorums would have to count by it.
-//! * Load is taken for even over the keys. Bounded loads or splitting a hot range would need figures
-//!   that the topology does not carry.
+//! * Load is taken for even over the keys. Bounded loads or splitting a hot range would need
+//!   figures that the topology does not carry.
 //! * `hash_slots` promises the last invariant for members that join with rising ids.
 
 mod hash_slots;

@@ -28,8 +28,8 @@ pub struct Cluster {
 }
 
 impl Cluster {
-    /// Starts `nodes` nodes whose YAML has `cluster` as its `cluster:` block (flow style or indented by
-    /// two), and waits until each is ready.
+    /// Starts `nodes` nodes whose YAML has `cluster` as its `cluster:` block (flow style or
+    /// indented by two), and waits until each is ready.
     pub fn start(nodes: usize, cluster: &str) -> Cluster {
         let mut started = Cluster::prepare(nodes, cluster);
         for node in 1..=nodes {
@@ -37,6 +37,9 @@ impl Cluster {
         }
         for node in 1..=nodes {
             started.wait_ready(node);
+        }
+        for node in 1..=nodes {
+            started.wait_complete(node);
         }
         started
     }
@@ -86,6 +89,20 @@ impl Cluster {
             let ended = self.children[node - 1].as_mut().unwrap().try_wait().unwrap();
             let late = started.elapsed() > START_LIMIT;
             assert!(ended.is_none() && !late, "n{node} is not ready:\n{}", self.log(node));
+            std::thread::sleep(Duration::from_millis(20));
+        }
+    }
+
+    /// Waits until `node` has heard from every other one: ready asks for a quorum alone.
+    pub fn wait_complete(&self, node: usize) {
+        let started = Instant::now();
+        loop {
+            let status = self.request(node, "GET", "/v1/status", &[], b"").json();
+            let members = status["members"].as_array().unwrap().clone();
+            if members.iter().all(|member| member["verdict"] == "up") {
+                return;
+            }
+            assert!(started.elapsed() < START_LIMIT, "n{node} misses a peer: {status}");
             std::thread::sleep(Duration::from_millis(20));
         }
     }

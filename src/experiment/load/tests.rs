@@ -116,8 +116,10 @@ fn a_read_modify_write_writes_with_what_it_read_and_counts_once() {
     let seen = store.seen.lock();
     assert_eq!(measured.operations.len(), 1);
     assert_eq!(measured.operations[0].kind, "read_modify_write");
-    assert_eq!(measured.operations[0].outcomes.acknowledged, seen.puts);
-    assert_eq!((seen.gets, seen.informed), (seen.puts, seen.puts));
+    // What is answered after the window's end counts nowhere: with one outstanding, one at most.
+    let acknowledged = measured.operations[0].outcomes.acknowledged;
+    assert!(acknowledged > 0 && seen.puts - acknowledged <= 1, "{acknowledged} of {}", seen.puts);
+    assert!(seen.informed == seen.puts && seen.gets - seen.puts <= 1);
 }
 
 #[test]
