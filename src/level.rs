@@ -28,12 +28,11 @@ impl Level {
     }
 }
 
+const ALLOWED: &str = "strong, eventual, one, two, quorum, all, or a number from 1 to 255";
+
 /// A word that is no level.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error(
-    "unknown consistency level `{0}`; allowed: strong, eventual, one, two, quorum, all, or a number \
-     from 1 to 255"
-)]
+#[error("unknown consistency level `{0}`; allowed: {allowed}", allowed = ALLOWED)]
 pub struct UnknownLevel(pub String);
 
 /// `strong` is another word for `quorum`, `eventual` for `one`. Case does not matter.
