@@ -148,7 +148,14 @@ fn latency_panel(trial: &Trial, kinds: &[String]) -> Panel {
 }
 
 fn seconds<'a>(trial: &'a Trial, kind: &'a str) -> impl Iterator<Item = &'a Second> {
-    trial.seconds.iter().filter(move |second| second.kind == kind)
+    let of_kind = move |second: &&Second| second.kind == kind && is_whole(trial, second);
+    trial.seconds.iter().filter(of_kind)
+}
+
+/// Answers that came after the measured phase fill a fraction of a second, which would look like a
+/// collapse of the rate.
+fn is_whole(trial: &Trial, second: &Second) -> bool {
+    f64::from(second.second) + 1.0 <= trial.measured_s.ceil()
 }
 
 /// A second's number stands in its middle.
@@ -162,7 +169,8 @@ fn panel(trial: &Trial, heading: String, series: Vec<Series>, upper: bool) -> Pa
         to: fault.to_s,
         label: if upper { format!("{} {}", fault.what, fault.node) } else { String::new() },
     });
-    let seconds = trial.seconds.iter().map(|second| f64::from(second.second) + 1.0);
+    let whole = trial.seconds.iter().filter(|second| is_whole(trial, second));
+    let seconds = whole.map(|second| f64::from(second.second) + 1.0);
     let end = seconds.fold(trial.measured_s, f64::max);
     Panel {
         heading,
