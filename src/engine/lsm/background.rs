@@ -1,7 +1,7 @@
 //! The three background threads: one flushes, one compacts, one tends the log.
 
 use super::tree::Tree;
-use super::wal::Spare;
+use super::wal::{Pace, Spare};
 use crate::engine::{EngineError, SyncPolicy};
 use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
@@ -100,7 +100,7 @@ fn tend_log(tree: &Tree) -> Result<(), EngineError> {
         if spare_due && tree.spare.lock().is_none() {
             // A name of its own: the last spare may be about to get its final name.
             let name = format!("spare-{round}");
-            let spare = Spare::prepare(&tree.dir, &name, tree.options.segment_bytes)?;
+            let spare = Spare::prepare(&tree.dir, &name, tree.options.segment_bytes, Pace::Gentle)?;
             *tree.spare.lock() = Some(spare);
         }
         if tree.options.sync == SyncPolicy::Interval {

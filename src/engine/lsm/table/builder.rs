@@ -19,6 +19,9 @@ pub struct Format {
     pub compression: Compression,
 }
 
+/// Written between two synchronisations: a commit of the log waits behind this much at most.
+const SYNC_STEP_BYTES: u64 = 1 << 20;
+
 /// Takes entries in key order, each key once. Dropped before `finish`, it removes its file.
 pub struct TableBuilder {
     id: u64,
@@ -26,6 +29,8 @@ pub struct TableBuilder {
     file: Option<BufWriter<File>>,
     format: Format,
     offset: u64,
+    /// Up to here the file is on disk.
+    synced: u64,
     block: BlockBuilder,
     index: Vec<IndexEntry>,
     hashes: Vec<u64>,
@@ -43,6 +48,7 @@ impl TableBuilder {
             file: Some(BufWriter::with_capacity(256 << 10, file)),
             format,
             offset: 0,
+            synced: 0,
             block: BlockBuilder::default(),
             index: Vec::new(),
             hashes: Vec::new(),
@@ -95,6 +101,11 @@ impl TableBuilder {
         let file = self.file.as_mut().expect("the file is there until finish");
         file.write_all(&sealed).map_err(EngineError::io(&self.path))?;
         self.offset += sealed.len() as u64;
+        if self.offset - self.synced >= SYNC_STEP_BYTES {
+            file.flush().map_err(EngineError::io(&self.path))?;
+            file.get_ref().sync_data().map_err(EngineError::io(&self.path))?;
+            self.synced = self.offset;
+        }
         Ok((offset, sealed.len() as u32))
     }
 

@@ -1,7 +1,7 @@
 //! The writing end of the log.
 
 use super::record::Record;
-use super::segment::{HEADER_BYTES, Spare};
+use super::segment::{HEADER_BYTES, Pace, Spare};
 use crate::engine::EngineError;
 use crate::engine::lsm::files;
 use std::fs::File;
@@ -43,7 +43,7 @@ impl Log {
         last_sequence: u64,
         sealed: Vec<Sealed>,
     ) -> Result<Self, EngineError> {
-        let spare = Spare::prepare(dir, "first", segment_bytes)?;
+        let spare = Spare::prepare(dir, "first", segment_bytes, Pace::AtOnce)?;
         let (file, path) = spare.activate(dir, number, last_sequence + 1)?;
         Ok(Log {
             dir: dir.to_path_buf(),
@@ -117,7 +117,7 @@ impl Log {
         self.sync()?;
         let spare = match spare {
             Some(spare) => spare,
-            None => Spare::prepare(&self.dir, "late", self.segment_bytes)?,
+            None => Spare::prepare(&self.dir, "late", self.segment_bytes, Pace::AtOnce)?,
         };
         let (file, path) = spare.activate(&self.dir, self.number + 1, self.next_sequence)?;
         let path = std::mem::replace(&mut self.path, path);

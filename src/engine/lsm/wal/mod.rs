@@ -28,4 +28,4 @@ mod segment;
 pub use log::Log;
 pub use record::Record;
 pub use replay::{Replayed, replay};
-pub use segment::Spare;
+pub use segment::{Pace, Spare};

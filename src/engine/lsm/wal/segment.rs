@@ -10,6 +10,7 @@ use std::fs::{self, File, OpenOptions};
 use std::io::Write;
 use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 /// Magic, version, number, base sequence, checksum.
 pub const HEADER_BYTES: usize = 28;
@@ -22,10 +23,24 @@ pub struct Spare {
     path: PathBuf,
 }
 
+/// How fast a segment is filled with zeros.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Pace {
+    /// Somebody waits for it.
+    AtOnce,
+    /// In small steps, so that no commit waits long for the disk behind the zeros.
+    Gentle,
+}
+
+/// Zeros that are written and synchronised at once where the pace is gentle.
+const GENTLE_STEP_BYTES: usize = 256 << 10;
+/// Left to the commits between two steps: a segment of 16 MiB takes about half a second.
+const GENTLE_PAUSE: Duration = Duration::from_millis(5);
+
 impl Spare {
-    pub fn prepare(dir: &Path, purpose: &str, bytes: u64) -> Result<Self, EngineError> {
-        let path = files::temporary(dir, purpose);
-        let file = fill(&path, bytes).map_err(EngineError::io(&path))?;
+    pub fn prepare(dir: &Path, name: &str, bytes: u64, pace: Pace) -> Result<Self, EngineError> {
+        let path = files::temporary(dir, name);
+        let file = fill(&path, bytes, pace).map_err(EngineError::io(&path))?;
         Ok(Spare { file, path })
     }
 
@@ -46,17 +61,21 @@ impl Spare {
     }
 }
 
-fn fill(path: &Path, bytes: u64) -> std::io::Result<File> {
+fn fill(path: &Path, bytes: u64, pace: Pace) -> std::io::Result<File> {
     let mut options = OpenOptions::new();
     let mut file = options.create(true).truncate(true).write(true).open(path)?;
     // Only a hint for one contiguous extent: the zeros below claim the space on any file system.
     let _ = rustix::fs::fallocate(&file, rustix::fs::FallocateFlags::empty(), 0, bytes);
-    let zeros = vec![0; 1 << 20];
+    let zeros = vec![0; GENTLE_STEP_BYTES];
     let mut left = bytes;
     while left > 0 {
         let len = left.min(zeros.len() as u64);
         file.write_all(&zeros[..len as usize])?;
         left -= len;
+        if pace == Pace::Gentle {
+            file.sync_data()?;
+            std::thread::sleep(GENTLE_PAUSE);
+        }
     }
     file.sync_all()?;
     Ok(file)
@@ -105,7 +124,7 @@ mod tests {
     #[test]
     fn a_prepared_segment_is_all_zeros_behind_its_header() {
         let dir = tempfile::tempdir().unwrap();
-        let spare = Spare::prepare(dir.path(), "spare", 3_000_000).unwrap();
+        let spare = Spare::prepare(dir.path(), "spare", 3_000_000, Pace::Gentle).unwrap();
         let (_, path) = spare.activate(dir.path(), 5, 42).unwrap();
         let bytes = fs::read(&path).unwrap();
         assert_eq!(bytes.len(), 3_000_000);
