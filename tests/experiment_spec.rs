@@ -124,7 +124,7 @@ fn quorums_and_loads_that_do_not_fit_are_refused() {
 #[test]
 fn targets_are_checked() {
     check(&[
-        ("targets: [{kind: read, percentile: p99, below_ms: 1}]", "x.yaml:6:"),
+        ("targets: [{kind: read, percentile: p99, below_ms: 1}]", "a number from 0 to 100"),
         (
             "targets: [{kind: read, percentile: 101, below_ms: 1}]",
             "percentile: found 101; allowed: a number from 0 to 100",

@@ -4,8 +4,9 @@
 //! reads them back, and draws. Nothing here is computed twice: a redrawn report is the first one.
 
 use hdrhistogram::Histogram;
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize, de};
 use std::collections::BTreeMap;
+use std::fmt;
 
 /// Latencies in microseconds, three significant digits, up to an hour.
 pub type Latencies = Histogram<u64>;
@@ -151,8 +152,30 @@ pub struct Target {
     /// `read`, `update` … or `write` for every kind that writes.
     pub kind: String,
     /// 0 to 100.
+    #[serde(deserialize_with = "percentile")]
     pub percentile: f64,
     pub below_ms: f64,
+}
+
+/// Says what is allowed where a percentile is no number, such as `p99`.
+fn percentile<'de, D: Deserializer<'de>>(deserializer: D) -> Result<f64, D::Error> {
+    struct Number;
+    impl de::Visitor<'_> for Number {
+        type Value = f64;
+        fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+            f.write_str("a percentile: a number from 0 to 100, such as 99.9")
+        }
+        fn visit_f64<E: de::Error>(self, number: f64) -> Result<f64, E> {
+            Ok(number)
+        }
+        fn visit_u64<E: de::Error>(self, number: u64) -> Result<f64, E> {
+            Ok(number as f64)
+        }
+        fn visit_i64<E: de::Error>(self, number: i64) -> Result<f64, E> {
+            Ok(number as f64)
+        }
+    }
+    deserializer.deserialize_any(Number)
 }
 
 /// What holds for all trials of a run.
