@@ -7,6 +7,7 @@ pub mod engine;
 pub mod experiment;
 mod hash;
 pub mod level;
+mod lock;
 pub mod message;
 pub mod node;
 pub mod report;

@@ -15,9 +15,9 @@
 //! * A data folder belongs to one node id, and to one process at a time.
 
 use crate::engine::{Config, LsmConfig, SyncPolicy};
+use crate::lock::Lock;
 use crate::node::Boot;
 use quorate_strategies::NodeId;
-use rustix::fs::{FlockOperation, flock};
 use serde::{Deserialize, Serialize};
 use std::fs::{self, File};
 use std::io::{self, Read, Write};
@@ -59,7 +59,7 @@ pub enum IdentityError {
 pub struct Identity {
     folder: PathBuf,
     stored: Stored,
-    _lock: File,
+    _lock: Lock,
 }
 
 impl Identity {
@@ -127,17 +127,12 @@ fn keeps_versions(engine: &Config, clean: bool) -> bool {
     }
 }
 
-fn lock(path: &Path) -> Result<File, IdentityError> {
+fn lock(path: &Path) -> Result<Lock, IdentityError> {
     let mut options = File::options();
     let options = options.read(true).write(true).create(true).truncate(false);
     let file = options.open(path).map_err(io_error(path))?;
-    match flock(&file, FlockOperation::NonBlockingLockExclusive) {
-        Ok(()) => Ok(file),
-        Err(rustix::io::Errno::WOULDBLOCK) => {
-            Err(IdentityError::InUse { path: path.display().to_string() })
-        }
-        Err(error) => Err(io_error(path)(error.into())),
-    }
+    let in_use = || IdentityError::InUse { path: path.display().to_string() };
+    Lock::take(file).map_err(io_error(path))?.ok_or_else(in_use)
 }
 
 fn read(path: &Path, wall_s: u64) -> Result<Option<Stored>, IdentityError> {

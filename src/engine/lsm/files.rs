@@ -1,6 +1,7 @@
 //! The folder of one engine: which file is what, and how a new name is made durable.
 
 use crate::engine::EngineError;
+use crate::lock::Lock;
 use std::fs::{self, File, OpenOptions};
 use std::io::Write;
 use std::path::{Path, PathBuf};
@@ -92,9 +93,9 @@ pub fn remove(path: &Path) {
     }
 }
 
-/// Makes the folder and takes its lock, which the kernel releases with the returned file, also
-/// when the process is killed.
-pub fn acquire(dir: &Path) -> Result<File, EngineError> {
+/// Makes the folder and takes its lock, released when it is dropped and when the process is
+/// killed.
+pub fn acquire(dir: &Path) -> Result<Lock, EngineError> {
     if !dir.is_dir() {
         fs::create_dir_all(dir).map_err(EngineError::io(dir))?;
         let parent = dir.parent().filter(|parent| !parent.as_os_str().is_empty());
@@ -104,13 +105,8 @@ pub fn acquire(dir: &Path) -> Result<File, EngineError> {
     let mut options = OpenOptions::new();
     let file = options.create(true).truncate(false).write(true).open(&path);
     let file = file.map_err(EngineError::io(&path))?;
-    match rustix::fs::flock(&file, rustix::fs::FlockOperation::NonBlockingLockExclusive) {
-        Ok(()) => Ok(file),
-        Err(rustix::io::Errno::WOULDBLOCK) => {
-            Err(EngineError::refused(dir, "in use by another process; one process at a time"))
-        }
-        Err(error) => Err(EngineError::io(&path)(error.into())),
-    }
+    let in_use = || EngineError::refused(dir, "in use by another process; one process at a time");
+    Lock::take(file).map_err(EngineError::io(&path))?.ok_or_else(in_use)
 }
 
 #[cfg(test)]

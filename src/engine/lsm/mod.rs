@@ -57,11 +57,11 @@ mod wal;
 mod tests;
 
 use crate::engine::{Engine, EngineError, LsmConfig, Peek, Stats, Write};
+use crate::lock::Lock;
 use bytes::Bytes;
 use options::Options;
 use parking_lot::Mutex;
 use quorate_strategies::compaction::Picker;
-use std::fs::File;
 use std::ops::Bound;
 use std::path::Path;
 use std::sync::Arc;
@@ -73,7 +73,7 @@ pub struct Lsm {
     tree: Arc<Tree>,
     threads: Mutex<Vec<JoinHandle<()>>>,
     /// Held for the lock on the folder.
-    owner: Mutex<Option<File>>,
+    owner: Mutex<Option<Lock>>,
 }
 
 impl Lsm {
