@@ -21,8 +21,8 @@ impl Lock {
 }
 
 impl Drop for Lock {
-    /// Unlocks by name: closing the file is not enough while a child that is just being started still
-    /// has a copy of it.
+    /// Unlocks by name: closing the file is not enough while a child that is just being started
+    /// still has a copy of it.
     fn drop(&mut self) {
         let _ = flock(&self.0, FlockOperation::Unlock);
     }
