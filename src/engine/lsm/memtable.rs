@@ -2,8 +2,9 @@
 //! flushes.
 //!
 //! A store reads and overwrites single keys far more often than it walks them in order. The set
-//! changes only when a key is new, so an overwrite costs one look-up in the hash map: with 100,000
-//! keys a quarter of what comparing them down a tree costs.
+//! changes only when a key is new, so an overwrite costs one look-up in the hash map. `cargo bench
+//! --bench engine` shows both: a hit takes about 150 ns here and 540 ns in the one ordered map of
+//! `memory`; a scan of 100 pays for it, 18 us against 7.
 //!
 //! Keys and values are slices of the log's records, so that applying a batch allocates nothing
 //! but the map's own nodes. The price: a record's bytes live as long as any of its keys or

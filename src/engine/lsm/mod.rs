@@ -26,8 +26,8 @@
 //! # Caveats: what is left out, and what it would take
 //!
 //! * One thread compacts. Several would mark their inputs busy, which `TableMeta` has a field for.
-//! * The memtable is one ordered map under one lock. Readers wait while a batch is applied; with
-//!   many writing threads a map per shard of keys, merged for scans, would take the contention
+//! * The memtable is one map with its order, under one lock. Readers wait while a batch is applied;
+//!   with many writing threads a map per shard of keys, merged for scans, would take the contention
 //!   away.
 //! * No scrubbing: a corrupt block is found when it is read or compacted, and then stops
 //!   compaction.
