@@ -12,5 +12,6 @@ pub mod message;
 pub mod node;
 pub mod report;
 pub mod server;
+pub mod sim;
 pub mod token;
 pub mod wire;

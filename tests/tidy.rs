@@ -88,6 +88,23 @@ const FORBIDDEN: &[(&str, &[&str], &str)] = &[
         &["crate::server", "crate::node::"],
         "an experiment reaches nodes only as a user does, and as child processes",
     ),
+    (
+        "src/sim",
+        &[
+            "tokio",
+            "async fn",
+            "std::net",
+            "std::fs",
+            "std::thread",
+            "std::time",
+            "HashMap",
+            "HashSet",
+            "crate::server",
+            "crate::client",
+            "crate::experiment",
+        ],
+        "virtual time comes from the agenda and chance from the seed, or nothing can be replayed",
+    ),
     ("strategies", &["tokio", "std::net", "std::fs", "std::thread"], "a leaf crate is pure"),
     ("workloads", &["tokio", "std::net", "std::thread"], "a leaf crate is pure"),
 ];

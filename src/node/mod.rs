@@ -69,6 +69,7 @@ mod tests;
 mod turn;
 mod wheel;
 
+pub use routing::Routing;
 pub use settings::{Address, BadSettings, Boot, IN_FLIGHT_MAX, REPLICAS_MAX, Settings};
 pub use status::{Counters, Histogram, InFlight, MemberStatus, Outcomes, Standing, Status};
 
@@ -80,8 +81,8 @@ use membership::{Membership, Scene};
 use quorate_strategies::NodeId;
 use quorate_strategies::conflict::Resolver;
 use replica::Replica;
-use routing::Routing;
 use std::collections::VecDeque;
+use std::sync::Arc;
 use turn::Turn;
 use xxhash_rust::xxh3::xxh3_64_with_seed;
 
@@ -204,7 +205,7 @@ pub struct Node {
     settings: Settings,
     boot: Boot,
     resolver: Box<dyn Resolver>,
-    routing: Routing,
+    routing: Arc<Routing>,
     clock: Clock,
     membership: Membership,
     coordinator: Coordinator,
@@ -226,12 +227,26 @@ impl Node {
         out: &mut Vec<Effect>,
     ) -> Result<Node, BadSettings> {
         settings.check()?;
+        let routing = Arc::new(Routing::new(&settings));
+        Node::sharing(routing, settings, boot, now, out)
+    }
+
+    /// The same with a placement that was computed before, from settings with the same topology,
+    /// replication and partitioning: many nodes of one process share it.
+    pub fn sharing(
+        routing: Arc<Routing>,
+        settings: Settings,
+        boot: Boot,
+        now: Now,
+        out: &mut Vec<Effect>,
+    ) -> Result<Node, BadSettings> {
+        settings.check()?;
         let life = [settings.id.0, boot.incarnation, boot.actor].map(u64::to_le_bytes).concat();
         let sequence = xxh3_64_with_seed(&life, settings.seed);
         let members = settings.topology.members.len();
         let mut node = Node {
             resolver: settings.conflict.build(),
-            routing: Routing::new(&settings),
+            routing,
             clock: Clock::new(settings.timing.max_clock_drift_ms),
             membership: Membership::new(&settings, boot, now),
             coordinator: Coordinator::new(now.mono_us, sequence),
@@ -285,8 +300,6 @@ impl Node {
 
     /// A picture of this moment. It walks all ranges: for probes and people, not for every request.
     pub fn status(&self) -> Status {
-        let coordinator = self.coordinator.in_flight();
-        let replica = self.replica.in_flight();
         Status {
             id: self.settings.id,
             incarnation: self.membership.incarnation(),
@@ -295,18 +308,34 @@ impl Node {
             ready: self.is_ready(),
             replicas: self.settings.replication.n,
             members: self.membership.status(&self.routing.shares()),
-            in_flight: InFlight {
-                loads: replica.loads,
-                saves: replica.saves,
-                queued: replica.queued,
-                ..coordinator
-            },
+            in_flight: self.in_flight(),
             counters: self.counters.clone(),
         }
     }
 
     pub fn counters(&self) -> &Counters {
         &self.counters
+    }
+
+    /// What waits for something at this moment.
+    pub fn in_flight(&self) -> InFlight {
+        let replica = self.replica.in_flight();
+        InFlight {
+            loads: replica.loads,
+            saves: replica.saves,
+            queued: replica.queued,
+            ..self.coordinator.in_flight()
+        }
+    }
+
+    /// This node's opinion of a member.
+    pub fn standing(&self, id: NodeId) -> Standing {
+        self.membership.standing(id)
+    }
+
+    /// What gossip has told of a member: (incarnation, version). Greater is newer; (0, 0): nothing.
+    pub fn told_of(&self, id: NodeId) -> (u64, u64) {
+        self.membership.told_of(id)
     }
 
     /// Splits the node into who acts and what they may see.
@@ -318,7 +347,7 @@ impl Node {
         let turn = Turn {
             now,
             settings: &self.settings,
-            routing: &self.routing,
+            routing: self.routing.as_ref(),
             resolver: self.resolver.as_ref(),
             membership: &self.membership,
             clock: &mut self.clock,

@@ -87,7 +87,7 @@ impl Set {
 }
 
 /// The topology by which this node routes.
-pub(super) struct Routing {
+pub struct Routing {
     partitioner: Box<dyn Partitioner>,
     placement: Placement,
     topology: Topology,

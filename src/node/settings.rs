@@ -43,6 +43,21 @@ pub struct Boot {
     pub actor: u64,
 }
 
+impl Boot {
+    /// The life that follows `earlier`. `keeps_versions`: every version that the earlier life
+    /// issued is still on this disk; else its actor is never used again, or new versions would
+    /// carry names that other replicas already know. `wall_s`: seconds since 1970; `fresh` a random
+    /// actor.
+    pub fn after(earlier: Option<Boot>, keeps_versions: bool, wall_s: u64, fresh: u64) -> Boot {
+        let actor = match earlier {
+            Some(earlier) if keeps_versions => earlier.actor,
+            _ => fresh,
+        };
+        let incarnation = earlier.map_or(0, |earlier| earlier.incarnation + 1).max(wall_s);
+        Boot { incarnation, actor }
+    }
+}
+
 /// Settings under which no node can run.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum BadSettings {

@@ -14,7 +14,7 @@
 //!   after amnesia, which cost real stores their users' data).
 //! * A data folder belongs to one node id, and to one process at a time.
 
-use crate::engine::{Config, LsmConfig, SyncPolicy};
+use crate::engine::Config;
 use crate::lock::Lock;
 use crate::node::Boot;
 use quorate_strategies::NodeId;
@@ -81,11 +81,10 @@ impl Identity {
                 expected: id,
             });
         }
-        let actor = match &earlier {
-            Some(earlier) if keeps_versions(engine, earlier.clean) => earlier.actor,
-            _ => random(&folder.join(FILE))?,
-        };
-        let incarnation = earlier.map_or(0, |earlier| earlier.incarnation + 1).max(wall_s);
+        let keeps = earlier.as_ref().is_some_and(|earlier| engine.keeps_versions(earlier.clean));
+        let before = earlier.map(|it| Boot { incarnation: it.incarnation, actor: it.actor });
+        let Boot { incarnation, actor } =
+            Boot::after(before, keeps, wall_s, random(&folder.join(FILE))?);
         let stored = Stored { id: id.0, incarnation, actor, clean: false };
         let identity = Identity { folder: folder.to_path_buf(), stored, _lock: lock };
         identity.write()?;
@@ -115,15 +114,6 @@ impl Identity {
             File::open(&self.folder)?.sync_all()
         };
         write().map_err(io_error(&path))
-    }
-}
-
-/// Whether every version that the last life issued is still on this disk.
-fn keeps_versions(engine: &Config, clean: bool) -> bool {
-    match engine {
-        Config::Memory => false,
-        Config::Lsm(LsmConfig { sync: SyncPolicy::Always, .. }) => true,
-        Config::Lsm(_) => clean,
     }
 }
 
@@ -167,6 +157,7 @@ fn io_error(path: &Path) -> impl Fn(io::Error) -> IdentityError + '_ {
 mod tests {
     #![allow(clippy::unwrap_used)]
     use super::*;
+    use crate::engine::{LsmConfig, SyncPolicy};
 
     fn lsm(sync: SyncPolicy) -> Config {
         Config::Lsm(LsmConfig { sync, ..LsmConfig::default() })

@@ -197,6 +197,14 @@ impl Membership {
         self.incarnation
     }
 
+    /// The newest state of a member that this node has: (incarnation, version).
+    pub fn told_of(&self, id: NodeId) -> (u64, u64) {
+        self.index(id).map_or((0, 0), |index| {
+            let state = &self.members[index].state;
+            (state.incarnation, state.version)
+        })
+    }
+
     pub fn status(&self, shares: &BTreeMap<NodeId, f64>) -> Vec<MemberStatus> {
         let status = |member: &Member| MemberStatus {
             id: member.state.id,
