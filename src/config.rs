@@ -130,8 +130,12 @@ pub struct Timing {
     pub hedge_ms: u32,
     /// Between two heartbeats to every peer. Detectors measure in multiples of it.
     pub heartbeat_interval_ms: u32,
-    /// When this node's own heartbeat is late by more intervals than this, it has slept itself and
-    /// judges nobody in that round.
+    /// Between two judgements of all peers; never longer than the heartbeat interval, which holds
+    /// where this is larger. A shorter one finds a silent peer sooner after its detector's
+    /// threshold was crossed, and costs one question to a detector per peer and judgement.
+    pub judge_interval_ms: u32,
+    /// When a judgement is late by more heartbeat intervals than this, this node has slept itself:
+    /// it judges nobody, and listens for one heartbeat interval before it judges again.
     pub pause_guard_intervals: u32,
     /// Between two rounds of gossip with one peer.
     pub gossip_interval_ms: u32,
@@ -146,10 +150,18 @@ impl Default for Timing {
             write_timeout_ms: 2_000,
             hedge_ms: 50,
             heartbeat_interval_ms: 1_000,
+            judge_interval_ms: 100,
             pause_guard_intervals: 5,
             gossip_interval_ms: 1_000,
             max_clock_drift_ms: 10_000,
         }
+    }
+}
+
+impl Timing {
+    /// The interval of judgements that holds.
+    pub fn judged_every_ms(&self) -> u32 {
+        self.judge_interval_ms.min(self.heartbeat_interval_ms)
     }
 }
 
@@ -269,6 +281,7 @@ impl ClusterConfig {
             ("write_timeout_ms", timing.write_timeout_ms),
             ("hedge_ms", timing.hedge_ms),
             ("heartbeat_interval_ms", timing.heartbeat_interval_ms),
+            ("judge_interval_ms", timing.judge_interval_ms),
             ("gossip_interval_ms", timing.gossip_interval_ms),
         ] {
             within(&format!("cluster.timing.{name}"), value.into(), 1, hour_ms)?;
@@ -348,6 +361,7 @@ members:
             (with("{replication: {n: 4}}"), "allowed: 1 to 3"),
             (with("{replication: {n: 2, w: 3}}"), "`cluster.replication.w` is 3"),
             (with("{timing: {hedge_ms: 0}}"), "hedge_ms"),
+            (with("{timing: {judge_interval_ms: 0}}"), "judge_interval_ms"),
             (with("{limits: {key_bytes: 0}}"), "key_bytes"),
             (format!("{THREE}threads: 0\n"), "threads"),
         ] {

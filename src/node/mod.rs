@@ -166,10 +166,12 @@ pub enum Effect {
 pub enum Timer {
     /// Look for requests whose hedge or deadline is due.
     Sweep,
-    /// Send heartbeats, judge the peers.
+    /// Send heartbeats.
     Heartbeat,
     /// Compare notes with one peer.
     Gossip,
+    /// Ask every peer's detector for its verdict.
+    Judge,
 }
 
 #[derive(Clone, Debug, PartialEq)]
@@ -190,7 +192,8 @@ pub enum Event {
         peer: NodeId,
         ahead_ms: u64,
     },
-    /// This node itself slept for so long that it judges nobody in this round.
+    /// This node itself slept for so long that it judges nobody before it has listened for a
+    /// heartbeat interval.
     Paused {
         late_ms: u64,
     },
@@ -431,11 +434,15 @@ impl Node {
             }
             Timer::Heartbeat => {
                 let (membership, mut scene) = self.scene(now, out);
-                membership.heartbeat_due(&mut scene);
+                membership.beat(&mut scene);
             }
             Timer::Gossip => {
                 let (membership, mut scene) = self.scene(now, out);
                 membership.gossip_due(&mut scene);
+            }
+            Timer::Judge => {
+                let (membership, mut scene) = self.scene(now, out);
+                membership.judgement_due(&mut scene);
             }
         }
     }

@@ -112,6 +112,7 @@ impl Settings {
         within("timing.write_timeout_ms", timing.write_timeout_ms.into(), 1, hour_ms)?;
         within("timing.hedge_ms", timing.hedge_ms.into(), 1, hour_ms)?;
         within("timing.heartbeat_interval_ms", timing.heartbeat_interval_ms.into(), 1, hour_ms)?;
+        within("timing.judge_interval_ms", timing.judge_interval_ms.into(), 1, hour_ms)?;
         within("timing.gossip_interval_ms", timing.gossip_interval_ms.into(), 1, hour_ms)?;
         within("timing.pause_guard_intervals", timing.pause_guard_intervals.into(), 1, 1_000)?;
         within("timing.max_clock_drift_ms", timing.max_clock_drift_ms.into(), 1, 24 * hour_ms)?;

@@ -113,7 +113,7 @@ impl Driver {
     fn fire_timers(&mut self, now: Now) {
         while let Some(timer) = self.state.timers.due(now.mono_us) {
             self.node.step(now, Input::Timer(timer), &mut self.state.effects);
-            if timer == Timer::Heartbeat {
+            if timer == Timer::Judge {
                 self.publish_ready();
             }
         }
@@ -315,14 +315,15 @@ impl Driver {
 /// One pending time per kind of timer.
 #[derive(Default)]
 struct Timers {
-    at_us: [Option<u64>; 3],
+    at_us: [Option<u64>; Self::KINDS.len()],
 }
 
 /// With no timer set, look again after an hour.
 const IDLE_US: u64 = 3_600_000_000;
 
 impl Timers {
-    const KINDS: [Timer; 3] = [Timer::Sweep, Timer::Heartbeat, Timer::Gossip];
+    /// At the index that is the kind's number.
+    const KINDS: [Timer; 4] = [Timer::Sweep, Timer::Heartbeat, Timer::Gossip, Timer::Judge];
 
     fn set(&mut self, timer: Timer, at_us: u64) {
         self.at_us[timer as usize] = Some(at_us);

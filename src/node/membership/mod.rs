@@ -16,6 +16,10 @@
 //! * A peer is up only after this process heard that incarnation of it directly.
 //! * An incarnation more than a year ahead of the wall clock is a corrupt one and is ignored:
 //!   believed once, it could never be overtaken.
+//! * A node that slept judges nobody until it has listened for a heartbeat interval.
+//!
+//! Peers are judged by a timer of its own, finer than the heartbeats: how long a dead peer goes
+//! unnoticed is then a matter of its detector, and not of when this node happened to beat itself.
 //!
 //! Only heartbeats count as hearing. Other messages come in bursts and only from peers that have
 //! work for us; a detector that learns intervals would learn the workload.
@@ -42,9 +46,10 @@ pub(super) struct Membership {
     detection: Choice<Detection>,
     heartbeat_interval_us: u64,
     gossip_interval_us: u64,
-    /// A heartbeat of our own that is later than this tells that we slept.
+    judge_interval_us: u64,
+    /// A judgement that is later than this tells that we slept.
     pause_guard_us: u64,
-    heartbeat_due_us: u64,
+    judge_due_us: u64,
     random: Xoshiro256PlusPlus,
 }
 
@@ -104,8 +109,9 @@ impl Membership {
             detection: settings.detection.clone(),
             heartbeat_interval_us,
             gossip_interval_us: u64::from(timing.gossip_interval_ms) * 1_000,
+            judge_interval_us: u64::from(timing.judged_every_ms()) * 1_000,
             pause_guard_us: heartbeat_interval_us * u64::from(timing.pause_guard_intervals),
-            heartbeat_due_us: now.mono_us,
+            judge_due_us: now.mono_us,
             random: Xoshiro256PlusPlus::seed_from_u64(settings.seed),
         }
     }
@@ -114,33 +120,41 @@ impl Membership {
     pub fn start(&mut self, scene: &mut Scene) {
         self.beat(scene);
         self.arm_gossip(scene);
+        self.arm_judgement(scene, self.judge_interval_us);
     }
 
-    /// Our own heartbeat is due: send it, and judge the peers, unless we slept and cannot judge.
-    pub fn heartbeat_due(&mut self, scene: &mut Scene) {
-        let late_us = scene.now.mono_us.saturating_sub(self.heartbeat_due_us);
+    /// Time to judge the peers. One who slept has not listened: it judges nobody before every peer
+    /// had a heartbeat interval to be heard.
+    pub fn judgement_due(&mut self, scene: &mut Scene) {
+        let late_us = scene.now.mono_us.saturating_sub(self.judge_due_us);
         if late_us > self.pause_guard_us {
             scene.counters.pauses += 1;
             scene.event(Event::Paused { late_ms: late_us / 1_000 });
-        } else {
-            for member in self.members.iter_mut().filter(|member| member.state.id != self.id) {
-                if let Some(event) = member.liveness.judge(member.state.id, scene.now.mono_us) {
-                    scene.event(event);
-                }
+            return self.arm_judgement(scene, self.heartbeat_interval_us);
+        }
+        for member in self.members.iter_mut().filter(|member| member.state.id != self.id) {
+            if let Some(event) = member.liveness.judge(member.state.id, scene.now.mono_us) {
+                scene.event(event);
             }
         }
-        self.beat(scene);
+        self.arm_judgement(scene, self.judge_interval_us);
     }
 
-    fn beat(&mut self, scene: &mut Scene) {
+    fn arm_judgement(&mut self, scene: &mut Scene, after_us: u64) {
+        self.judge_due_us = scene.now.mono_us + after_us;
+        let (at_us, timer) = (self.judge_due_us, Timer::Judge);
+        scene.out.push(Effect::Timer { at_us, timer });
+    }
+
+    /// Tells every peer that we live, and sets the time of the next heartbeat.
+    pub fn beat(&mut self, scene: &mut Scene) {
         for peer in self.members.iter().map(|member| member.state.id) {
             if peer != self.id {
                 scene.send(peer, Message::Heartbeat { incarnation: self.incarnation });
             }
         }
-        self.heartbeat_due_us = scene.now.mono_us + self.heartbeat_interval_us;
-        let (at_us, timer) = (self.heartbeat_due_us, Timer::Heartbeat);
-        scene.out.push(Effect::Timer { at_us, timer });
+        let at_us = scene.now.mono_us + self.heartbeat_interval_us;
+        scene.out.push(Effect::Timer { at_us, timer: Timer::Heartbeat });
     }
 
     /// A heartbeat arrived. The first of each life is answered at once, so that the peer hears us

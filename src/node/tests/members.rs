@@ -156,6 +156,7 @@ fn a_node_that_slept_judges_nobody_until_it_has_listened() {
     let now = cluster.now(NodeId(1));
     let mut out = Vec::new();
     sleeper.node.step(now, Input::Timer(Timer::Heartbeat), &mut out);
+    sleeper.node.step(now, Input::Timer(Timer::Judge), &mut out);
     let told = out.iter().filter_map(|effect| match effect {
         Effect::Event(event) => Some(event.clone()),
         _ => None,
@@ -163,10 +164,42 @@ fn a_node_that_slept_judges_nobody_until_it_has_listened() {
     let told = told.collect::<Vec<_>>();
     assert!(matches!(told[..], [Event::Paused { late_ms: 4_900..=5_000 }]), "{told:?}");
     assert!(sleeper.node.is_ready(), "nobody was taken for dead");
+    let judges_at = out.iter().find_map(|effect| match effect {
+        Effect::Timer { at_us, timer: Timer::Judge } => Some(*at_us),
+        _ => None,
+    });
+    assert_eq!(judges_at, Some(now.mono_us + 100 * MS), "a whole heartbeat interval later");
     let later = Now { mono_us: now.mono_us + 100 * MS, wall_us: now.wall_us + 100 * MS };
-    sleeper.node.step(later, Input::Timer(Timer::Heartbeat), &mut out);
+    sleeper.node.step(later, Input::Timer(Timer::Judge), &mut out);
     let down = |effect: &&Effect| matches!(effect, Effect::Event(Event::PeerDown { .. }));
     assert_eq!(out.iter().filter(down).count(), 2, "it is awake and still hears nobody");
+}
+
+#[test]
+fn peers_are_judged_between_two_heartbeats() {
+    let mut settings = settings(3, 3);
+    settings.timing.judge_interval_ms = 10;
+    let mut cluster = Cluster::start(settings);
+    cluster.run(1_000 * MS);
+    cluster.events.clear();
+    cluster.crash(NodeId(3));
+    let crashed_us = cluster.now_us;
+    let down = Event::PeerDown { peer: NodeId(3) };
+    while cluster.events.iter().filter(|(_, event)| *event == down).count() < 2 {
+        cluster.run(MS);
+    }
+    let took_ms = (cluster.now_us - crashed_us) / MS;
+    assert!((545..=565).contains(&took_ms), "600 ms after a beat 50 ms ago: {took_ms}");
+}
+
+#[test]
+fn judgements_are_never_rarer_than_heartbeats() {
+    let mut settings = settings(3, 3);
+    settings.timing.judge_interval_ms = 60_000;
+    let mut cluster = Cluster::start(settings);
+    cluster.crash(NodeId(3));
+    cluster.run(750 * MS);
+    assert_eq!(standing(&cluster, 1, 3), Standing::Down);
 }
 
 #[test]
