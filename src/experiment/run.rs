@@ -12,7 +12,7 @@ use super::provenance;
 use super::scratch::Scratch;
 use super::spec::Fresh;
 use super::trial::Bench;
-use crate::report::trial::{RunInfo, Trial};
+use crate::report::trial::{PROCESSES, RunInfo, Trial};
 use crate::report::{RunWriter, Summary, run_directory};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -117,7 +117,7 @@ impl<'a> Runner<'a> {
         let info = RunInfo {
             experiment: spec.name.clone(),
             question: spec.question.clone(),
-            backend: "processes".to_string(),
+            backend: PROCESSES.to_string(),
             targets: spec.targets.clone(),
             interrupted: true,
             provenance: provenance::collect(spec.seed, &spec.cluster.engine, scratch.path()),

@@ -82,6 +82,7 @@ impl Bench<'_> {
                 skew.top_10_percent,
                 skew.top_20_percent,
             ]),
+            measures: Vec::new(),
         }))
     }
 

@@ -37,6 +37,7 @@ mod error;
 mod files;
 mod group;
 mod hlog;
+pub mod measure;
 mod number;
 mod plot;
 mod reader;

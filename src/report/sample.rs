@@ -118,6 +118,7 @@ fn trial(number: usize, cell: Cell, seconds: u32) -> Trial {
         faults: Vec::new(),
         counters: BTreeMap::from([("wal_syncs_total".into(), 1_234.0)]),
         realised_skew: Some([0.0377, 0.4, 0.68, 0.78]),
+        measures: Vec::new(),
     }
 }
 

@@ -3,6 +3,7 @@
 //! `experiment/` fills these and hands them over trial by trial; `report/` writes them as files,
 //! reads them back, and draws. Nothing here is computed twice: a redrawn report is the first one.
 
+pub use super::measure::Measure;
 use hdrhistogram::Histogram;
 use serde::{Deserialize, Deserializer, Serialize, de};
 use std::collections::BTreeMap;
@@ -143,6 +144,9 @@ pub struct Trial {
     pub counters: BTreeMap<String, f64>,
     /// Realised share of requests on the top key and the top 1, 10 and 20 % of keys, in that order.
     pub realised_skew: Option<[f64; 4]>,
+    /// Scalars of this trial besides its latencies, each name once.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub measures: Vec<Measure>,
 }
 
 /// A latency that a trial is held against, per kind of operation.
@@ -183,12 +187,30 @@ fn percentile<'de, D: Deserializer<'de>>(deserializer: D) -> Result<f64, D::Erro
 pub struct RunInfo {
     pub experiment: String,
     pub question: String,
-    /// `processes` for real ones.
+    /// [`PROCESSES`], [`SIMULATION`], or both in words where a run has trials of both.
     pub backend: String,
     pub targets: Vec<Target>,
     /// True when Ctrl-C or an error ended it before the last trial.
     pub interrupted: bool,
     pub provenance: Provenance,
+}
+
+/// The backend of real processes.
+pub const PROCESSES: &str = "processes";
+/// The backend of virtual time.
+pub const SIMULATION: &str = "simulation";
+/// The label of a trial's coordinates that names its backend, in a run that has several.
+pub const BACKEND_LABEL: &str = "backend";
+
+impl RunInfo {
+    /// What a title says of the backend: nothing where everything is real.
+    pub fn backend_in_title(&self) -> Option<&str> {
+        match self.backend.as_str() {
+            PROCESSES => None,
+            SIMULATION => Some("simulated"),
+            several => Some(several),
+        }
+    }
 }
 
 /// Enough to run it again and to doubt it.

@@ -106,6 +106,13 @@ fn check(trial: &Trial) -> Result<(), ReportError> {
     if !(trial.measured_s.is_finite() && trial.measured_s >= 0.0) {
         return Err(invalid(trial, "its measured time must be a number of seconds from 0"));
     }
+    if let Some(reason) = trial.measures.iter().find_map(super::measure::Measure::fault) {
+        return Err(invalid(trial, &reason));
+    }
+    let mut named = std::collections::BTreeSet::new();
+    if let Some(twice) = trial.measures.iter().find(|measure| !named.insert(&measure.name)) {
+        return Err(invalid(trial, &format!("the measure `{}` stands twice", twice.name)));
+    }
     let kinds = trial.operations.iter().map(|operation| &operation.kind);
     if let Some(name) = kinds.chain(trial.by_node.keys()).find(|name| !hlog::is_tag(name)) {
         return Err(invalid(trial, &format!("the name `{name}` has a comma, a blank or nothing")));
