@@ -1,6 +1,7 @@
 //! The summary card: one fixed table that a run ends with.
 
 use super::group::{self, Group, Names};
+use super::measure_tables;
 use super::reader::Run;
 use super::text_table::{Align, Column, TextTable};
 use super::trial::{Mode, OperationResult, Target};
@@ -48,11 +49,10 @@ impl Summary {
         if groups.is_empty() {
             text.push_str("No trial was finished.\n");
         } else {
-            text.push_str(&latency_table(&groups, &names, &self.run.info.targets).render(width));
-            text.push_str("\nWhat it cost, and how well the load kept its schedule\n");
-            text.push_str(&cost_table(&groups, &names).render(width));
+            self.push_tables(&mut text, &groups, &names, width);
         }
-        let mut notes = self.skew();
+        let mut notes = measure_tables::notes(&self.run.trials);
+        notes.extend(self.skew());
         notes.extend(self.errors());
         notes.extend(self.reading_help());
         notes.extend(self.provenance());
@@ -61,12 +61,26 @@ impl Summary {
         text
     }
 
+    /// A run may have no load, or nothing but latencies.
+    fn push_tables(&self, text: &mut String, groups: &[Group<'_>], names: &Names, width: usize) {
+        let trials = &self.run.trials;
+        if trials.iter().any(|trial| !trial.operations.is_empty()) {
+            text.push_str(&latency_table(groups, names, &self.run.info.targets).render(width));
+        }
+        if trials.iter().any(|trial| !trial.processes.is_empty()) {
+            text.push_str("\nWhat it cost, and how well the load kept its schedule\n");
+            text.push_str(&cost_table(groups, names).render(width));
+        }
+        text.push_str(&measure_tables::text(trials, groups, names, width));
+    }
+
     fn heading(&self, width: usize) -> String {
         let info = &self.run.info;
         let trials = self.run.trials.len();
         let plural = if trials == 1 { "" } else { "s" };
         let mut text = String::new();
-        wrap(&mut text, "", &format!("{}: {}", info.experiment, info.question), width);
+        let backend = info.backend_in_title().map_or(String::new(), |name| format!(" ({name})"));
+        wrap(&mut text, "", &format!("{}{backend}: {}", info.experiment, info.question), width);
         if info.interrupted {
             text.push_str(&format!("INTERRUPTED after {trials} finished trial{plural}\n"));
         }

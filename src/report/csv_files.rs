@@ -4,6 +4,7 @@
 //! are never renamed or moved. An empty field means that there was nothing to measure.
 
 use super::group;
+use super::measure;
 use super::reader::Run;
 use super::trial::{Cell, Latencies, Mode, OperationResult, Target, Trial};
 use super::verdict::{self, Verdict};
@@ -79,6 +80,18 @@ const SERIES: [&str; 9] = [
 
 const PROCESSES: [&str; 4] = ["process", "cpu_user_s", "cpu_system_s", "resident_peak_mib"];
 const COUNTERS: [&str; 2] = ["counter", "value"];
+const MEASURES: [&str; 10] = [
+    "measure",
+    "unit",
+    "value",
+    "samples",
+    "p25",
+    "p75",
+    "expected",
+    "gap_to_expected",
+    "expected_source",
+    "about",
+];
 const FAULTS: [&str; 4] = ["fault", "node", "from_s", "to_s"];
 
 /// Writes all CSV files of the run into `dir`.
@@ -110,6 +123,7 @@ pub(super) fn write(dir: &Path, run: &Run) -> Result<(), ReportError> {
                 .collect()
         }),
     )?;
+    table(dir, "measures.csv", &strings(&MEASURES), rows(&measure_rows))?;
     table(
         dir,
         "faults.csv",
@@ -252,6 +266,27 @@ fn process_rows(trial: &Trial) -> Vec<Vec<String>> {
         fields
     };
     trial.processes.iter().map(row).collect()
+}
+
+fn measure_rows(trial: &Trial) -> Vec<Vec<String>> {
+    let digits = |value: Option<f64>| value.map_or(String::new(), |value| value.to_string());
+    let row = |it: &measure::Measure| {
+        let expected = it.expected.as_ref();
+        let gap = expected.and_then(|expected| measure::gap(it.value, expected.value));
+        vec![
+            it.name.clone(),
+            it.unit.clone(),
+            it.value.to_string(),
+            it.samples.to_string(),
+            digits(it.spread.map(|spread| spread.p25)),
+            digits(it.spread.map(|spread| spread.p75)),
+            digits(expected.map(|expected| expected.value)),
+            digits(gap),
+            expected.map_or(String::new(), |expected| expected.source.clone()),
+            it.about.clone(),
+        ]
+    };
+    trial.measures.iter().map(row).collect()
 }
 
 /// Three digits after the point, without trailing zeros; empty when it is no number.

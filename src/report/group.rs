@@ -1,6 +1,6 @@
 //! Trials put together: repeats of one cell, and the names that tell cells apart.
 
-use super::trial::{Cell, Latencies, Mode, OperationResult, Trial};
+use super::trial::{BACKEND_LABEL, Cell, Latencies, Mode, OperationResult, Trial};
 use super::{number, verdict};
 use std::collections::BTreeMap;
 
@@ -95,10 +95,25 @@ impl Names {
         format!("{n}{},{}", cell.r, cell.w)
     }
 
-    /// Values of the labels that vary, such as `lww leveled`.
+    /// Values of the labels that vary, such as `lww leveled`. One that says nothing by itself comes
+    /// with the last part of its name: `loss 0.05`.
     pub fn labels(&self, cell: &Cell) -> String {
-        let values = self.varying.iter().filter_map(|key| cell.labels.get(key));
-        values.map(String::as_str).collect::<Vec<_>>().join(" ")
+        self.join(cell, self.varying.iter())
+    }
+
+    /// The same for a cell on whatever backend.
+    pub fn labels_without_backend(&self, cell: &Cell) -> String {
+        self.join(cell, self.varying.iter().filter(|key| *key != BACKEND_LABEL))
+    }
+
+    fn join<'a>(&self, cell: &Cell, keys: impl Iterator<Item = &'a String>) -> String {
+        let values = keys.filter_map(|key| {
+            let value = cell.labels.get(key)?;
+            let name = key.rsplit('.').next().unwrap_or(key);
+            let is_bare = value.parse::<f64>().is_ok() || value.parse::<bool>().is_ok();
+            Some(if is_bare { format!("{name} {value}") } else { value.clone() })
+        });
+        values.collect::<Vec<_>>().join(" ")
     }
 }
 
@@ -192,7 +207,7 @@ pub(super) fn modes(groups: &[&Group<'_>]) -> Vec<Mode> {
     modes
 }
 
-fn distinct<T: PartialEq>(items: impl Iterator<Item = T>) -> Vec<T> {
+pub(super) fn distinct<T: PartialEq>(items: impl Iterator<Item = T>) -> Vec<T> {
     let mut seen = Vec::new();
     for item in items {
         if !seen.contains(&item) {

@@ -38,6 +38,8 @@ mod files;
 mod group;
 mod hlog;
 pub mod measure;
+mod measure_tables;
+mod measured;
 mod number;
 mod plot;
 mod reader;

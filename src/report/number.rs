@@ -36,6 +36,34 @@ pub(super) fn grouped(value: f64) -> String {
     text
 }
 
+/// Of any size, with four significant digits and without needless zeros.
+pub(super) fn significant(value: f64) -> String {
+    let size = value.abs();
+    let digits = match size {
+        0.0 => return "0".to_string(),
+        size if size < 1e-4 => return format!("{value:.2e}"),
+        size if size >= 999.95 => return grouped(value),
+        size => (3 - size.log10().floor() as i32).clamp(0, 7) as usize,
+    };
+    let text = format!("{value:.digits$}");
+    match text.contains('.') {
+        true => text.trim_end_matches('0').trim_end_matches('.').to_string(),
+        false => text,
+    }
+}
+
+/// A share as a difference: `+1.2 %`, `−34 %`.
+pub(super) fn difference(share: f64) -> String {
+    let percent = share * 100.0;
+    let digits = usize::from(percent.abs() < 99.95);
+    let sign = if percent < 0.0 { "−" } else { "+" };
+    let text = format!("{:.digits$}", percent.abs());
+    match text.trim_matches(['0', '.']) {
+        "" => "0 %".to_string(),
+        _ => format!("{sign}{text} %"),
+    }
+}
+
 /// A percentile as its name: `p50`, `p99.9`.
 pub(super) fn percentile(percentile: f64) -> String {
     format!("p{percentile}")
@@ -77,6 +105,21 @@ mod tests {
         assert_eq!(count(12.34), "12.3");
         assert_eq!(count(64.0), "64");
         assert_eq!(grouped(-1_234.0), "-1,234");
+    }
+
+    #[test]
+    fn measures_of_any_size_keep_four_digits() {
+        let shown: Vec<String> =
+            [0.0, 17.942, 2.5, 0.012_345, 0.000_012_345, 999.97, 12_345.6, 100.0, -3.0]
+                .into_iter()
+                .map(significant)
+                .collect();
+        assert_eq!(
+            shown,
+            ["0", "17.94", "2.5", "0.01235", "1.23e-5", "1,000", "12,346", "100", "-3"]
+        );
+        let differences = [0.012, -0.34, 12.0, 0.000_1, -0.000_1].map(difference);
+        assert_eq!(differences, ["+1.2 %", "−34.0 %", "+1200 %", "0 %", "0 %"]);
     }
 
     #[test]

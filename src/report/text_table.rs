@@ -6,9 +6,9 @@ pub(super) enum Align {
     Right,
 }
 
-/// A column with a heading of two lines.
+/// A column and the lines of its heading, which stand on the rule beneath.
 pub(super) struct Column {
-    heading: [&'static str; 2],
+    heading: Vec<String>,
     align: Align,
     /// 0 is never left out; of the others the largest goes first.
     dispensable: u8,
@@ -16,7 +16,12 @@ pub(super) struct Column {
 
 impl Column {
     pub fn new(upper: &'static str, lower: &'static str, align: Align, dispensable: u8) -> Self {
-        Self { heading: [upper, lower], align, dispensable }
+        Self { heading: vec![upper.to_string(), lower.to_string()], align, dispensable }
+    }
+
+    /// One that is never left out, with a heading of any height.
+    pub fn headed(heading: Vec<String>, align: Align) -> Self {
+        Self { heading, align, dispensable: 0 }
     }
 }
 
@@ -57,13 +62,17 @@ impl TextTable {
                 _ => break,
             }
         }
-        let heading = |part: usize| -> Vec<String> {
-            self.columns.iter().map(|column| column.heading[part].to_string()).collect()
-        };
+        let height = self.columns.iter().map(|column| column.heading.len()).max().unwrap_or(0);
         let rule = "─".repeat(total(&widths, &kept)) + "\n";
         let mut text = String::new();
-        self.push(&mut text, &heading(0), &widths, &kept);
-        self.push(&mut text, &heading(1), &widths, &kept);
+        for line in 0..height {
+            let part = |column: &Column| {
+                let index = (line + column.heading.len()).checked_sub(height);
+                index.map_or(String::new(), |index| column.heading[index].clone())
+            };
+            let cells: Vec<String> = self.columns.iter().map(part).collect();
+            self.push(&mut text, &cells, &widths, &kept);
+        }
         text.push_str(&rule);
         for line in &self.lines {
             match line {
@@ -81,8 +90,8 @@ impl TextTable {
             Line::Rule => None,
         });
         let widest = cells.max().unwrap_or(0);
-        let heading = self.columns[index].heading.map(|part| part.chars().count());
-        if widest == 0 { 0 } else { widest.max(heading[0]).max(heading[1]) }
+        let heading = self.columns[index].heading.iter().map(|part| part.chars().count()).max();
+        if widest == 0 { 0 } else { widest.max(heading.unwrap_or(0)) }
     }
 
     fn push(&self, text: &mut String, cells: &[String], widths: &[usize], kept: &[usize]) {
