@@ -47,7 +47,7 @@ impl Summary {
         let names = Names::of(&self.run.trials);
         let mut text = self.heading(width);
         if groups.is_empty() {
-            text.push_str("No trial was finished.\n");
+            text.push_str("\nNo trial was finished.\n");
         } else {
             self.push_tables(&mut text, &groups, &names, width);
         }
@@ -65,6 +65,7 @@ impl Summary {
     fn push_tables(&self, text: &mut String, groups: &[Group<'_>], names: &Names, width: usize) {
         let trials = &self.run.trials;
         if trials.iter().any(|trial| !trial.operations.is_empty()) {
+            text.push('\n');
             text.push_str(&latency_table(groups, names, &self.run.info.targets).render(width));
         }
         if trials.iter().any(|trial| !trial.processes.is_empty()) {
@@ -84,7 +85,6 @@ impl Summary {
         if info.interrupted {
             text.push_str(&format!("INTERRUPTED after {trials} finished trial{plural}\n"));
         }
-        text.push('\n');
         text
     }
 

@@ -151,6 +151,12 @@ impl Measure {
         self
     }
 
+    /// The name in words, without the unit: `detection time`.
+    pub(super) fn words(&self) -> String {
+        let bare = self.name.strip_suffix(&format!("_{}", self.unit)).unwrap_or(&self.name);
+        bare.replace('_', " ")
+    }
+
     /// Why a file cannot carry it, if it cannot.
     pub(super) fn fault(&self) -> Option<String> {
         let Measure { name, value, spread, expected, .. } = self;

@@ -114,7 +114,7 @@ fn coordinates(group: &Group<'_>, names: &Names) -> Vec<String> {
 /// The name in short lines, then the unit.
 fn heading(kind: &Measure) -> Vec<String> {
     let mut lines: Vec<String> = Vec::new();
-    for word in kind.name.split('_') {
+    for word in kind.words().split(' ') {
         match lines.last_mut() {
             Some(line) if line.chars().count() + 1 + word.chars().count() <= HEADING => {
                 line.push(' ');

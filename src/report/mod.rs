@@ -28,6 +28,8 @@
 //!
 //! * Differences between cells carry no test of significance. The spread over repeats is the honest
 //!   hint; a comparison of runs needs interleaved repeats and a noise floor from equal pairs first.
+//! * A cell that ran on two backends is held against itself by the medians alone: how much of a gap
+//!   is noise, the repeats have to tell.
 //! * There is no HTML page. The SVG files are self-contained: a page would only place them.
 //! * A run is read into memory whole, about 200 KiB per trial; thousands would want a stream.
 
@@ -39,6 +41,8 @@ mod group;
 mod hlog;
 pub mod measure;
 mod measure_tables;
+#[cfg(test)]
+mod measure_tests;
 mod measured;
 mod number;
 mod plot;

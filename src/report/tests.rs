@@ -179,6 +179,10 @@ fn columns_of_the_csv_files_are_stable() {
         ("processes.csv", "process,cpu_user_s,cpu_system_s,resident_peak_mib"),
         ("counters.csv", "counter,value"),
         ("faults.csv", "fault,node,from_s,to_s"),
+        (
+            "measures.csv",
+            "measure,unit,value,samples,p25,p75,expected,gap_to_expected,expected_source,about",
+        ),
     ];
     let readme = include_str!("../../results/README.md");
     for (name, columns) in expected {
@@ -263,6 +267,9 @@ fn what_the_formats_cannot_carry_is_refused_before_it_is_written() {
     refuse(|trial| trial.operations[0].kind = "a,b".into(), "the name `a,b`");
     refuse(|trial| trial.operations[0].kind = "update".into(), "stands twice");
     refuse(|trial| trial.measured_s = f64::NAN, "its measured time");
+    use super::measure::STALE_READS_SHARE as SHARE;
+    refuse(|trial| trial.measures = vec![SHARE.of(f64::NAN, 1)], "no finite number");
+    refuse(|trial| trial.measures = vec![SHARE.of(0.1, 1), SHARE.of(0.2, 1)], "stands twice");
     assert_eq!(fs::read_dir(folder.path().join("trials")).unwrap().count(), 0);
     writer.add(&good).unwrap();
     let twice = writer.add(&good).unwrap_err();

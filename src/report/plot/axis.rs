@@ -39,8 +39,8 @@ impl Axis {
         }
     }
 
-    /// Milliseconds on a log scale that holds all `values`.
-    pub fn latency(name: &str, values: impl Iterator<Item = f64>) -> Self {
+    /// A log scale that holds all `values`; those that are not above 0 have no place on it.
+    pub fn log(name: &str, values: impl Iterator<Item = f64>) -> Self {
         let (low, high) = number::spread(&values.filter(|value| *value > 0.0).collect::<Vec<_>>())
             .unwrap_or((0.1, 10.0));
         let from = step_below(low * 0.97);
@@ -55,7 +55,7 @@ impl Axis {
                     continue;
                 }
                 if digit == 1 || (short && matches!(digit, 2 | 5)) {
-                    ticks.push((value, latency_label(value)));
+                    ticks.push((value, log_label(value)));
                 } else {
                     fine.push(value);
                 }
@@ -64,13 +64,30 @@ impl Axis {
         Self { name: name.into(), scale: Scale::Log, from, to, ticks, fine }
     }
 
+    /// Log where the values are above 0 and span more than one and a half decades, else linear from
+    /// 0, or from below it where there are such values.
+    pub fn fitting(name: &str, values: &[f64]) -> Self {
+        let (low, high) = number::spread(values).unwrap_or((0.0, 1.0));
+        if low > 0.0 && (high / low).log10() > LOG_FROM_DECADES {
+            return Self::log(&format!("{name}, log scale"), values.iter().copied());
+        }
+        let mut axis = Self::linear(name, high.max(-low) * 1.06, 5);
+        if low < 0.0 {
+            let below: Vec<_> = axis.ticks.iter().skip(1).map(|(value, _)| -value).collect();
+            axis.ticks.extend(below.into_iter().map(|value| (value, number::significant(value))));
+            axis.from = -axis.to;
+        }
+        axis
+    }
+
     /// From 0 to a round number not below `high`, with about `count` ticks.
     pub fn linear(name: &str, high: f64, count: usize) -> Self {
         let high = if high.is_finite() && high > 0.0 { high } else { 1.0 };
         let step = round_step(high / count as f64);
         let steps = (high / step * 0.9999).ceil();
         let value = |index: usize| index as f64 * step;
-        let ticks = (0..=steps as usize).map(|index| (value(index), number::count(value(index))));
+        let ticks =
+            (0..=steps as usize).map(|index| (value(index), number::significant(value(index))));
         Self {
             name: name.into(),
             scale: Scale::Linear,
@@ -105,12 +122,14 @@ impl Axis {
     }
 }
 
-fn latency_label(ms: f64) -> String {
-    if ms < 0.999 {
-        let text = format!("{ms:.4}");
-        text.trim_end_matches('0').to_string()
-    } else {
-        number::grouped(ms)
+/// What a log axis needs at least; less is easier to read on a linear one.
+const LOG_FROM_DECADES: f64 = 1.5;
+
+fn log_label(value: f64) -> String {
+    match value {
+        value if value < 0.000_99 => format!("{value:.0e}"),
+        value if value < 0.999 => format!("{value:.4}").trim_end_matches('0').to_string(),
+        value => number::grouped(value),
     }
 }
 
@@ -140,11 +159,21 @@ mod tests {
 
     #[test]
     fn a_long_log_axis_labels_decades_and_a_short_one_more() {
-        let long = Axis::latency("ms", [0.08, 901.0].into_iter());
+        let long = Axis::log("ms", [0.08, 901.0].into_iter());
         assert_eq!(labels(&long), ["0.1", "1", "10", "100", "1,000"]);
-        let short = Axis::latency("ms", [0.6, 3.0].into_iter());
+        let short = Axis::log("ms", [0.6, 3.0].into_iter());
         assert_eq!(labels(&short), ["0.5", "1", "2", "5"]);
         assert!((short.position(0.5)).abs() < 1e-9 && (short.position(5.0) - 1.0).abs() < 1e-9);
+    }
+
+    #[test]
+    fn an_axis_is_logarithmic_where_values_span_decades() {
+        assert_eq!(Axis::fitting("s", &[1.0, 20.0]).scale, Scale::Linear);
+        assert_eq!(Axis::fitting("s", &[0.0, 2_000.0]).scale, Scale::Linear);
+        let log = Axis::fitting("s", &[3e-5, 0.01]);
+        assert_eq!((log.scale, labels(&log)[0]), (Scale::Log, "1e-4"));
+        let below = Axis::fitting("s", &[-3.0, 1.0]);
+        assert_eq!((below.from, below.to), (-4.0, 4.0));
     }
 
     #[test]

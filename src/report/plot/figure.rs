@@ -21,6 +21,8 @@ pub(super) enum Sample {
     Limit,
     Hollow,
     Fault,
+    /// What a closed form says.
+    Expected,
 }
 
 pub(super) struct Figure<'a> {
@@ -55,7 +57,9 @@ impl Figure<'_> {
     }
 
     fn draw_head(&self, page: &mut Drawing) -> f64 {
-        page.text(Text::new(self.title.clone(), (MARGIN, 28.0), 20.0, style::INK).bold());
+        let backend = self.info.backend_in_title().map_or(String::new(), |it| format!(" · {it}"));
+        let title = format!("{}{backend}", self.title);
+        page.text(Text::new(title, (MARGIN, 28.0), 20.0, style::INK).bold());
         let question = format!("{}: {}", self.info.experiment, self.info.question);
         paragraph(page, &question, 52.0, 13.5, style::QUIET) + 6.0
     }
@@ -118,6 +122,11 @@ fn draw_sample(page: &mut Drawing, sample: Sample, (x, y): (f64, f64), width: f6
         Sample::Hollow => {
             let look = Look { colour: style::INK, ..style::look(0) };
             style::marker(page, look, middle, true);
+        }
+        Sample::Expected => {
+            let look = Look { colour: style::INK, ..style::look(0) };
+            page.dashed(&ends, look.colour, 1.4, style::DOTS);
+            style::ring(page, look, middle);
         }
         Sample::Fault => {
             page.rectangle((x, y - 7.0), (x + width, y + 7.0), style::FAULT, 0.3);

@@ -2,8 +2,10 @@
 //!
 //! ```text
 //! Run ──► percentiles ─┐                     ┌──► SVG (viewer's font)
-//!         rates ───────┼─► Drawing (shapes) ─┤
-//!         timeline ────┘   in logical pixels └──► PNG (embedded font, antialiased)
+//!         rates ───────┤                     │
+//!         timeline ────┼─► Drawing (shapes) ─┤
+//!         measures ────┤   in logical pixels │
+//!         detection ───┘                     └──► PNG (embedded font, antialiased)
 //! ```
 //!
 //! Plotters supplies the two backends and the text; layout and axes are ours, because an axis of
@@ -15,6 +17,7 @@
 //! * Lines differ by colour, by dash and by marker, so neither colour vision nor colour print is
 //!   needed. Colours: Okabe and Ito, "Color Universal Design" (2008).
 //! * A hollow marker is a saturated trial. Its number is drawn, because hiding it would flatter.
+//! * A fine dotted line with rings is what a published closed form says; nobody measured it here.
 //! * Repeats show as the median with the spread from smallest to largest.
 //!
 //! # Caveats: what is left out, and what it would take
@@ -24,8 +27,11 @@
 //! * Texts are Latin with the symbols of the embedded subset; others show as boxes in the PNG.
 
 mod axis;
+mod coordinates;
+mod detection;
 mod drawing;
 mod figure;
+mod measures;
 mod output;
 mod panel;
 mod percentiles;
@@ -51,6 +57,8 @@ pub(super) fn draw(dir: &Path, run: &Run) -> Result<(), ReportError> {
     let mut figures = percentiles::figures(run);
     figures.extend(rates::figures(run));
     figures.extend(timeline::figures(run));
+    figures.extend(measures::figures(run));
+    figures.extend(detection::figures(run));
     let path = dir.join(files::PLOTS);
     let hidden = files::stage(&path)?;
     figures.par_iter().try_for_each(|figure| {

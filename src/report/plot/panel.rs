@@ -20,6 +20,8 @@ pub(super) struct Series {
     pub look: Look,
     pub marks: Vec<Mark>,
     pub width: f64,
+    /// Not measured: drawn as a fine dotted line with rings instead of markers.
+    pub expected: bool,
 }
 
 /// A limit that should not be crossed: across the panel, or only near one place on the x axis.
@@ -90,8 +92,9 @@ impl Panel {
         self.limits.iter().for_each(|limit| self.draw_limit(page, frame, limit));
         for series in &self.series {
             let marks = series.marks.iter().filter(|mark| mark.marker);
-            marks.for_each(|mark| {
-                style::marker(page, series.look, at(mark.x, mark.y), mark.hollow);
+            marks.for_each(|mark| match series.expected {
+                true => style::ring(page, series.look, at(mark.x, mark.y)),
+                false => style::marker(page, series.look, at(mark.x, mark.y), mark.hollow),
             });
         }
         if self.series.iter().all(|series| series.marks.is_empty()) {
@@ -220,7 +223,8 @@ fn draw_line(page: &mut Drawing, series: &Series, at: &impl Fn(f64, f64) -> Poin
     }
     let points: Vec<Point> = series.marks.iter().map(|mark| at(mark.x, mark.y)).collect();
     if points.len() > 1 {
-        page.dashed(&points, colour, series.width, series.look.dash);
+        let dash = if series.expected { style::DOTS } else { series.look.dash };
+        page.dashed(&points, colour, series.width, dash);
     }
 }
 

@@ -47,7 +47,7 @@ fn figure<'a>(
         panels.push(Panel {
             heading: format!("{}{}", group::load_name(*mode), saturated(&shown)),
             x: Axis::percentiles("percentile of operations (%)"),
-            y: Axis::latency("", std::iter::empty()),
+            y: Axis::log("", std::iter::empty()),
             series: series.collect(),
             limits: limits.clone(),
             spans: Vec::new(),
@@ -76,7 +76,7 @@ pub(super) fn share_latency_axis(panels: &mut [Panel], name: &str) {
         values.extend(mark.spread.into_iter().flat_map(|(low, high)| [low, high]));
     }
     values.extend(panels.iter().flat_map(|panel| &panel.limits).map(|limit| limit.y));
-    let axis = Axis::latency(name, values.into_iter());
+    let axis = Axis::log(name, values.into_iter());
     panels.iter_mut().for_each(|panel| panel.y = axis.clone());
 }
 
@@ -139,7 +139,8 @@ fn line(group: &Group<'_>, index: usize, kind: &str) -> Series {
         Some(Mark { x: percentile, y, spread, marker, hollow })
     };
     let reached = percentiles().into_iter().filter(|p| *p == 50.0 || *p <= last + 1e-9);
-    Series { look: style::look(index), marks: reached.filter_map(mark).collect(), width: 2.0 }
+    let marks = reached.filter_map(mark).collect();
+    Series { look: style::look(index), marks, width: 2.0, expected: false }
 }
 
 /// Evenly spaced on the axis, with the marked ones among them exactly.

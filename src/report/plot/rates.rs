@@ -59,7 +59,7 @@ fn figure<'a>(
             pair.push(Panel {
                 heading: format!("{} {}", capital(kind), number::percentile(percentile)),
                 x: x.clone(),
-                y: Axis::latency("", std::iter::empty()),
+                y: Axis::log("", std::iter::empty()),
                 series: series.collect(),
                 limits: limits(run, kind, percentile),
                 spans: Vec::new(),
@@ -120,5 +120,5 @@ fn line(
         })
         .collect();
     marks.sort_by(|a, b| a.x.total_cmp(&b.x));
-    Series { look: style::look(index), marks, width: 1.8 }
+    Series { look: style::look(index), marks, width: 1.8, expected: false }
 }

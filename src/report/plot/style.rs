@@ -21,6 +21,9 @@ const PALETTE: [Colour; 7] = [
     (0x22, 0x22, 0x22),
 ];
 
+/// The line of what was expected and not measured.
+pub(super) const DOTS: &[f64] = &[1.5, 3.0];
+
 const DASHES: [&[f64]; 4] = [&[], &[9.0, 3.5], &[2.5, 2.5], &[9.0, 3.0, 2.5, 3.0]];
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -60,6 +63,13 @@ pub(super) fn marker(drawing: &mut Drawing, look: Look, at: Point, hollow: bool)
     let mut closed = outline;
     closed.extend(closed.first().copied());
     drawing.line(closed, edge, if hollow { 1.5 } else { 0.7 });
+}
+
+/// Draws a ring that a marker fits into: a value that was expected and not measured.
+pub(super) fn ring(drawing: &mut Drawing, look: Look, at: Point) {
+    let mut circle = outline(Marker::Circle, at, 7.0);
+    circle.extend(circle.first().copied());
+    drawing.line(circle, look.colour, 1.3);
 }
 
 fn outline(marker: Marker, (x, y): Point, radius: f64) -> Vec<Point> {

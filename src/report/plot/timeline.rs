@@ -23,7 +23,7 @@ pub(super) fn figures(run: &Run) -> Vec<Named> {
                 .trials
                 .iter()
                 .filter(|trial| trial.cell.workload == workload)
-                .filter(|trial| lines.index(&trial.cell) == index)
+                .filter(|trial| lines.index(&trial.cell) == index && !trial.seconds.is_empty())
                 .collect();
             for (part, shown) in trials.chunks(3).enumerate() {
                 let title = format!("Over time · workload {workload}, {line}");
@@ -114,7 +114,12 @@ fn rate_panel(trial: &Trial, kinds: &[String]) -> Panel {
     let mut series: Vec<Series> = Vec::new();
     for (index, kind) in kinds.iter().enumerate() {
         let marks = seconds(trial, kind).map(|s| mark(s.second, s.acknowledged as f64));
-        series.push(Series { look: thick(index), marks: marks.collect(), width: THICK });
+        series.push(Series {
+            look: thick(index),
+            marks: marks.collect(),
+            width: THICK,
+            expected: false,
+        });
     }
     let mut lost: std::collections::BTreeMap<u32, u64> = std::collections::BTreeMap::new();
     for second in trial.seconds.iter().filter(|second| kinds.contains(&second.kind)) {
@@ -122,7 +127,7 @@ fn rate_panel(trial: &Trial, kinds: &[String]) -> Panel {
     }
     if lost.values().any(|count| *count > 0) {
         let marks = lost.into_iter().map(|(second, count)| mark(second, count as f64)).collect();
-        series.push(Series { look: lost_look(), marks, width: THICK });
+        series.push(Series { look: lost_look(), marks, width: THICK, expected: false });
     }
     let repeat = match trial.cell.repeat {
         0 | 1 => String::new(),
@@ -141,8 +146,8 @@ fn latency_panel(trial: &Trial, kinds: &[String]) -> Panel {
         let at = |second: &Second, us: u64| mark(second.second, us.max(1) as f64 / 1_000.0);
         let p99 = answered().map(|second| at(second, second.response_p99_us)).collect();
         let p50 = answered().map(|second| at(second, second.response_p50_us)).collect();
-        series.push(Series { look: thick(index), marks: p99, width: THICK });
-        series.push(Series { look: thin(index), marks: p50, width: THIN });
+        series.push(Series { look: thick(index), marks: p99, width: THICK, expected: false });
+        series.push(Series { look: thin(index), marks: p50, width: THIN, expected: false });
     }
     panel(trial, String::new(), series, false)
 }
@@ -176,7 +181,7 @@ fn panel(trial: &Trial, heading: String, series: Vec<Series>, upper: bool) -> Pa
         heading,
         // Ends with the trial: empty seconds up to a round number would look like an outage.
         x: Axis::linear_to("time (s)", end, 6),
-        y: Axis::latency("", std::iter::empty()),
+        y: Axis::log("", std::iter::empty()),
         series,
         limits: Vec::new(),
         spans: spans.collect(),
