@@ -168,7 +168,7 @@ impl Timing {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Limits {
-    /// 1 to 65,536.
+    /// 1 to 65,535: its length is two bytes in every file.
     pub key_bytes: usize,
     /// 1 to 16 MiB. HTTP answers 413 above it.
     pub value_bytes: usize,
@@ -295,7 +295,7 @@ impl ClusterConfig {
         let drift = timing.max_clock_drift_ms.into();
         within("cluster.timing.max_clock_drift_ms", drift, 1, 24 * hour_ms)?;
         let limits = &self.limits;
-        within("cluster.limits.key_bytes", limits.key_bytes as u64, 1, 65_536)?;
+        within("cluster.limits.key_bytes", limits.key_bytes as u64, 1, 65_535)?;
         within("cluster.limits.value_bytes", limits.value_bytes as u64, 1, 16 << 20)?;
         within("cluster.limits.in_flight", limits.in_flight as u64, 1, IN_FLIGHT_MAX as u64 / 2)
     }

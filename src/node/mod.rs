@@ -54,7 +54,9 @@
 //!   may be lower than earlier ones until a peer was heard. A new actor at each start keeps them
 //!   distinct.
 //! * A node whose clock runs ahead beyond the bound is ignored by its peers, but still answers with
-//!   what a level of one can get from its own disk.
+//!   what a level of one can get from its own disk. A wall clock that jumped ahead for a moment
+//!   leaves its mark in the hybrid clock: the node stays ignored until true time has caught up, or
+//!   until it is started again.
 
 mod clock;
 mod coordinator;
@@ -380,6 +382,7 @@ impl Node {
         }
         if let Err(Drift { ahead_ms }) = self.clock.observe(header.clock, now.wall_us) {
             self.counters.clock_drift_dropped += 1;
+            self.membership.mute(header.from);
             out.push(Effect::Event(Event::ClockDrift { peer: header.from, ahead_ms }));
             return;
         }

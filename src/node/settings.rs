@@ -116,7 +116,7 @@ impl Settings {
         within("timing.gossip_interval_ms", timing.gossip_interval_ms.into(), 1, hour_ms)?;
         within("timing.pause_guard_intervals", timing.pause_guard_intervals.into(), 1, 1_000)?;
         within("timing.max_clock_drift_ms", timing.max_clock_drift_ms.into(), 1, 24 * hour_ms)?;
-        within("limits.key_bytes", self.limits.key_bytes as u64, 1, 65_536)?;
+        within("limits.key_bytes", self.limits.key_bytes as u64, 1, 65_535)?;
         within("limits.value_bytes", self.limits.value_bytes as u64, 1, 16 << 20)?;
         within("limits.in_flight", self.limits.in_flight as u64, 1, IN_FLIGHT_MAX as u64 / 2)
     }

@@ -26,7 +26,7 @@ use std::path::{Path, PathBuf};
 const FILE: &str = "identity.json";
 const LOCK: &str = "identity.lock";
 
-/// A stored incarnation this far ahead of the clock is damaged: it would mute the node for ever.
+/// A stored incarnation this far ahead of the clock is a mistake: peers ignore such a node.
 const YEAR_S: u64 = 366 * 24 * 3600;
 
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -52,6 +52,12 @@ pub enum IdentityError {
          this node empty"
     )]
     Damaged { path: String, what: String },
+    #[error(
+        "{path}: `incarnation` is {incarnation}, over a year ahead of the clock ({wall_s} seconds \
+         since 1970); mend the clock, or if it was wrong at an earlier start, put its present \
+         reading in the place of that number; the data is not affected"
+    )]
+    AheadOfTime { path: String, incarnation: u64, wall_s: u64 },
 }
 
 /// A claimed data folder. The claim ends with the value, and with the process.
@@ -71,7 +77,7 @@ impl Identity {
         engine: &Config,
         wall_s: u64,
     ) -> Result<Identity, IdentityError> {
-        fs::create_dir_all(folder).map_err(io_error(folder))?;
+        create(folder).map_err(io_error(folder))?;
         let lock = lock(&folder.join(LOCK))?;
         let earlier = read(&folder.join(FILE), wall_s)?;
         if let Some(earlier) = earlier.as_ref().filter(|earlier| earlier.id != id.0) {
@@ -117,6 +123,17 @@ impl Identity {
     }
 }
 
+/// Makes a folder with its parents, so that a power cut does not take it away again.
+fn create(folder: &Path) -> io::Result<()> {
+    let missing: Vec<&Path> = folder.ancestors().take_while(|it| !it.exists()).collect();
+    fs::create_dir_all(folder)?;
+    for made in missing {
+        let above = made.parent().filter(|above| !above.as_os_str().is_empty());
+        File::open(above.unwrap_or(Path::new(".")))?.sync_all()?;
+    }
+    Ok(())
+}
+
 fn lock(path: &Path) -> Result<Lock, IdentityError> {
     let mut options = File::options();
     let options = options.read(true).write(true).create(true).truncate(false);
@@ -135,8 +152,8 @@ fn read(path: &Path, wall_s: u64) -> Result<Option<Stored>, IdentityError> {
     let stored: Stored =
         serde_json::from_slice(&bytes).map_err(|error| damaged(error.to_string()))?;
     if stored.incarnation > wall_s.saturating_add(YEAR_S) {
-        let what = format!("incarnation {} is over a year ahead", stored.incarnation);
-        return Err(damaged(what));
+        let (path, incarnation) = (path.display().to_string(), stored.incarnation);
+        return Err(IdentityError::AheadOfTime { path, incarnation, wall_s });
     }
     Ok(Some(stored))
 }
@@ -216,10 +233,14 @@ mod tests {
     fn a_damaged_identity_is_refused() {
         let folder = tempfile::tempdir().unwrap();
         let engine = lsm(SyncPolicy::Always);
-        for bad in ["", "{}", r#"{"id":1,"incarnation":99999999999,"actor":1,"clean":true}"#] {
-            fs::write(folder.path().join(FILE), bad).unwrap();
-            let error = Identity::claim(folder.path(), NodeId(1), &engine, 1).unwrap_err();
-            assert!(matches!(error, IdentityError::Damaged { .. }), "{bad}");
+        let claim = |stored: &str| {
+            fs::write(folder.path().join(FILE), stored).unwrap();
+            Identity::claim(folder.path(), NodeId(1), &engine, 1).unwrap_err()
+        };
+        for bad in ["", "{}"] {
+            assert!(matches!(claim(bad), IdentityError::Damaged { .. }), "{bad}");
         }
+        let ahead = r#"{"id":1,"incarnation":99999999999,"actor":1,"clean":true}"#;
+        assert!(matches!(claim(ahead), IdentityError::AheadOfTime { .. }));
     }
 }

@@ -23,6 +23,10 @@ use std::thread::{self, JoinHandle};
 /// Threads that wait for reads from the disk.
 const READERS: usize = 4;
 
+/// A commit takes no more than this, one save excepted: the engine refuses batches without end, and
+/// whoever shares a refused batch suffers with it.
+const COMMIT_BYTES: usize = 32 << 20;
+
 /// Where saves are committed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Commits {
@@ -45,6 +49,35 @@ pub struct Storage {
 struct Saves {
     tickets: Vec<Ticket>,
     writes: Vec<Write>,
+}
+
+impl Saves {
+    /// Takes what one commit may hold, oldest first.
+    fn take(&mut self) -> Option<Saves> {
+        if self.tickets.is_empty() {
+            return None;
+        }
+        let (mut count, mut bytes) = (0, 0);
+        for write in &self.writes {
+            bytes += size(write);
+            if count > 0 && bytes > COMMIT_BYTES {
+                let later = Saves {
+                    tickets: self.tickets.split_off(count),
+                    writes: self.writes.split_off(count),
+                };
+                return Some(std::mem::replace(self, later));
+            }
+            count += 1;
+        }
+        Some(std::mem::take(self))
+    }
+}
+
+fn size(write: &Write) -> usize {
+    match write {
+        Write::Put { key, value } => key.len() + value.len(),
+        Write::Remove { key } => key.len(),
+    }
 }
 
 /// Work for threads that sleep while there is none.
@@ -166,8 +199,7 @@ impl<W> Queue<W> {
 }
 
 fn write(engine: &dyn Engine, queue: &Queue<Saves>, inbox: &Sender) {
-    let everything = |saves: &mut Saves| (!saves.tickets.is_empty()).then(|| std::mem::take(saves));
-    while let Some(Saves { tickets, writes }) = queue.take(everything) {
+    while let Some(Saves { tickets, writes }) = queue.take(Saves::take) {
         let result = engine.commit(writes).map_err(|error| error.to_string());
         if let Err(error) = &result {
             tracing::error!(records = tickets.len(), "commit failed: {error}");
@@ -188,6 +220,20 @@ fn read(engine: &dyn Engine, queue: &Queue<VecDeque<(Ticket, Bytes)>>, inbox: &S
 mod tests {
     #![allow(clippy::unwrap_used)]
     use super::*;
+
+    #[test]
+    fn a_commit_takes_what_it_may_hold_and_at_least_one_save() {
+        let save = |mib: usize| Write::Put { key: Bytes::new(), value: vec![0; mib << 20].into() };
+        let mut saves =
+            Saves { tickets: vec![1, 2, 3, 4, 5], writes: [16, 16, 1, 40, 1].map(save).to_vec() };
+        let mut taken = Vec::new();
+        while let Some(some) = saves.take() {
+            assert_eq!(some.tickets.len(), some.writes.len());
+            taken.push(some.tickets);
+        }
+        assert_eq!(taken, [vec![1, 2], vec![3], vec![4], vec![5]]);
+    }
+
     use crate::engine::{EngineError, Stats};
     use crate::server::inbox;
     use std::ops::Bound;

@@ -95,6 +95,8 @@ pub struct Manifest {
     bytes: u64,
     edits: u64,
     contents: Contents,
+    /// Set by the first error: what the file then holds is unknown.
+    broken: bool,
 }
 
 impl Manifest {
@@ -111,16 +113,28 @@ impl Manifest {
         let line = format!("{name} {:08x}\n", crc32fast::hash(name.as_bytes()));
         files::replace(dir, &files::current(dir), line.as_bytes())?;
         let bytes = bytes.len() as u64;
-        Ok(Manifest { dir: dir.to_path_buf(), number, path, file, bytes, edits: 1, contents })
+        let (dir, edits, broken) = (dir.to_path_buf(), 1, false);
+        Ok(Manifest { dir, number, path, file, bytes, edits, contents, broken })
     }
 
     pub fn contents(&self) -> &Contents {
         &self.contents
     }
 
-    /// Makes one change durable. After an error the state on disk is unknown, so nothing may
-    /// follow it.
+    /// Makes one change durable. After an error the state on disk is unknown, so nothing follows
+    /// it: an edit in the place of a half-written one would leave the other's rest behind itself.
     pub fn append(&mut self, edit: &Edit) -> Result<(), EngineError> {
+        if self.broken {
+            return Err(EngineError::refused(&self.path, "an earlier change of the tables failed"));
+        }
+        // Whatever goes wrong below.
+        self.broken = true;
+        self.write(edit)?;
+        self.broken = false;
+        Ok(())
+    }
+
+    fn write(&mut self, edit: &Edit) -> Result<(), EngineError> {
         let mut bytes = Vec::new();
         encode_edit(self.edits, edit, &mut bytes);
         self.file.write_all_at(&bytes, self.bytes).map_err(EngineError::io(&self.path))?;
@@ -283,6 +297,17 @@ mod tests {
         assert_eq!(contents.flushed_sequence, 90);
         assert_eq!(contents.tables.get(&6), Some(&3));
         assert_eq!(load(dir.path()).unwrap(), Some((1, contents)));
+    }
+
+    #[test]
+    fn nothing_follows_a_change_that_failed() {
+        let dir = tempfile::tempdir().unwrap();
+        let mut manifest = Manifest::create(dir.path(), 1, Contents::default()).unwrap();
+        let writable = std::mem::replace(&mut manifest.file, File::open(&manifest.path).unwrap());
+        assert!(matches!(manifest.append(&edit(1)), Err(EngineError::Io { .. })));
+        manifest.file = writable;
+        assert!(matches!(manifest.append(&edit(5)), Err(EngineError::Refused { .. })));
+        assert_eq!(load(dir.path()).unwrap(), Some((1, Contents::default())));
     }
 
     #[test]

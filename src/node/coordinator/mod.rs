@@ -34,6 +34,12 @@ use std::collections::VecDeque;
 use read::Read;
 use write::Write;
 
+/// The longest deadline that a request may name: an hour.
+const LONGEST_TIMEOUT_MS: u32 = 3_600_000;
+/// The longest version token: room for the dots of thousands of actors.
+const CONTEXT_BYTES: usize = 64 << 10;
+const CONTENT_TYPE_BYTES: usize = 256;
+
 /// The id of repairs whose outcome nobody waits for; no table gives it out.
 const NOBODY: RequestId = 0;
 
@@ -309,22 +315,21 @@ impl Coordinator {
     }
 }
 
-/// What can be judged without knowing the owners.
+/// What can be judged without knowing the owners. Whatever a client can make grow, and a record or
+/// a table would keep, has a bound.
 fn check(settings: &Settings, request: &Request) -> Result<(), Failure> {
     let (length, limit) = (request.key.len(), settings.limits.key_bytes);
     if length == 0 || length > limit {
         return Err(Failure::Invalid(format!("the key has {length} bytes; allowed: 1 to {limit}")));
     }
-    if request.timeout_ms == Some(0) {
-        return Err(Failure::Invalid("the timeout is 0 ms; allowed: 1 and more".to_string()));
+    if let Some(found) = request.timeout_ms.filter(|it| !(1..=LONGEST_TIMEOUT_MS).contains(it)) {
+        let allowed = format!("1 to {LONGEST_TIMEOUT_MS}");
+        return Err(Failure::Invalid(format!("the timeout is {found} ms; allowed: {allowed}")));
     }
-    if let Operation::Put { value, ttl_ms, .. } = &request.operation {
-        let (length, limit) = (value.len(), settings.limits.value_bytes);
-        if length > limit {
-            return Err(Failure::Invalid(format!(
-                "the value has {length} bytes; allowed: at most {limit}"
-            )));
-        }
+    at_most("the context", request.context.as_ref().map_or(0, Bytes::len), CONTEXT_BYTES)?;
+    if let Operation::Put { value, ttl_ms, content_type, .. } = &request.operation {
+        at_most("the value", value.len(), settings.limits.value_bytes)?;
+        at_most("the content type", content_type.len(), CONTENT_TYPE_BYTES)?;
         if *ttl_ms == Some(0) {
             return Err(Failure::Invalid(
                 "the time to live is 0 ms; allowed: 1 and more".to_string(),
@@ -332,6 +337,13 @@ fn check(settings: &Settings, request: &Request) -> Result<(), Failure> {
         }
     }
     Ok(())
+}
+
+fn at_most(what: &str, length: usize, limit: usize) -> Result<(), Failure> {
+    if length <= limit {
+        return Ok(());
+    }
+    Err(Failure::Invalid(format!("{what} has {length} bytes; allowed: at most {limit}")))
 }
 
 /// What a writing operation changes; None for a read. A time to live becomes an instant here and

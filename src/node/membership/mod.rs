@@ -56,6 +56,8 @@ pub(super) struct Membership {
 struct Member {
     state: MemberState,
     liveness: Liveness,
+    /// A batch of it was dropped since the last heartbeat that was due to it.
+    muted: bool,
 }
 
 /// What a step hands to membership.
@@ -100,7 +102,7 @@ impl Membership {
             } else {
                 Liveness::unheard(now.mono_us, heartbeat_interval_us)
             };
-            Member { state, liveness }
+            Member { state, liveness, muted: false }
         });
         Membership {
             id: settings.id,
@@ -148,9 +150,10 @@ impl Membership {
 
     /// Tells every peer that we live, and sets the time of the next heartbeat.
     pub fn beat(&mut self, scene: &mut Scene) {
-        for peer in self.members.iter().map(|member| member.state.id) {
-            if peer != self.id {
-                scene.send(peer, Message::Heartbeat { incarnation: self.incarnation });
+        let (own, incarnation) = (self.id, self.incarnation);
+        for member in self.members.iter_mut().filter(|member| member.state.id != own) {
+            if !std::mem::take(&mut member.muted) {
+                scene.send(member.state.id, Message::Heartbeat { incarnation });
             }
         }
         let at_us = scene.now.mono_us + self.heartbeat_interval_us;
@@ -176,6 +179,14 @@ impl Membership {
                 scene.event(Event::PeerUp { peer: from });
                 scene.send(from, Message::Heartbeat { incarnation: self.incarnation });
             }
+        }
+    }
+
+    /// A peer's batch was dropped. Until its next one it hears nothing of us: it must not count on
+    /// a node that answers none of its requests.
+    pub fn mute(&mut self, id: NodeId) {
+        if let Some(index) = self.index(id) {
+            self.members[index].muted = true;
         }
     }
 

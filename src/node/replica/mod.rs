@@ -65,7 +65,7 @@ impl Replica {
     /// Every coordinator may have its full number of requests here.
     pub fn new(sequence: u64, coordinators: usize, in_flight_each: usize) -> Self {
         Replica {
-            latches: HashMap::with_hasher(KeyHash),
+            latches: HashMap::with_hasher(KeyHash::seeded(sequence)),
             loads: Table::new(sequence),
             // Far enough away that no ticket names both a load and a save.
             saves: Table::new(sequence ^ (1 << 43)),

@@ -227,6 +227,23 @@ fn a_node_whose_clock_runs_ahead_is_not_followed_and_is_down_to_its_peers() {
 }
 
 #[test]
+fn a_node_whose_clock_is_behind_answers_nobody_and_so_is_down_to_its_peers() {
+    let mut cluster = Cluster::empty(settings(3, 3));
+    cluster.wall_offset_us.insert(NodeId(3), -60_000_000);
+    for id in 1..=3 {
+        cluster.boot(NodeId(id), 100);
+    }
+    cluster.run(1_200 * MS);
+    assert!(cluster.counters(3).clock_drift_dropped > 0);
+    for at in 1..=2 {
+        assert_eq!(standing(&cluster, at, 3), Standing::Down);
+    }
+    cluster.wall_offset_us.clear();
+    cluster.run(400 * MS);
+    assert_eq!(standing(&cluster, 1, 3), Standing::Up);
+}
+
+#[test]
 fn clocks_follow_each_other_within_the_bound() {
     let mut cluster = Cluster::empty(settings(3, 3));
     cluster.wall_offset_us.insert(NodeId(3), 5_000_000);

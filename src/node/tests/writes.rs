@@ -51,6 +51,15 @@ fn requests_that_no_cluster_could_serve_are_invalid() {
         let content_type = Bytes::new();
         request("apple", Operation::Put { value, content_type, flags: 0, ttl_ms })
     };
+    let typed = request(
+        "apple",
+        Operation::Put {
+            value: Bytes::new(),
+            content_type: vec![b'x'; 257].into(),
+            flags: 0,
+            ttl_ms: None,
+        },
+    );
     let cases = [
         (get(""), "the key has 0 bytes; allowed: 1 to 256"),
         (Request { key: long, ..get("") }, "the key has 257 bytes; allowed: 1 to 256"),
@@ -58,8 +67,17 @@ fn requests_that_no_cluster_could_serve_are_invalid() {
         (with(Bytes::new(), Some(0)), "the time to live is 0 ms; allowed: 1 and more"),
         (
             Request { timeout_ms: Some(0), ..get("apple") },
-            "the timeout is 0 ms; allowed: 1 and more",
+            "the timeout is 0 ms; allowed: 1 to 3600000",
         ),
+        (
+            Request { timeout_ms: Some(u32::MAX), ..get("apple") },
+            "the timeout is 4294967295 ms; allowed: 1 to 3600000",
+        ),
+        (
+            Request { context: Some(vec![0; 65_537].into()), ..get("apple") },
+            "the context has 65537 bytes; allowed: at most 65536",
+        ),
+        (typed, "the content type has 257 bytes; allowed: at most 256"),
         (
             at(Level::Exactly(4), put("apple", "red")),
             "level 4 needs 4 replicas; allowed: 1 to 3, the copies of each key",
