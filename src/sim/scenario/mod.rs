@@ -96,7 +96,8 @@ pub struct Ask {
     pub level: Option<Level>,
     /// The name under which the reply's version token is remembered.
     pub name: Option<String>,
-    /// The name of an earlier reply: what this writer had seen.
+    /// The name of an earlier reply: what this writer had seen. With a `?` behind it the request
+    /// goes without a context where that reply failed or has not come yet.
     pub context: Option<String>,
     pub ttl_ms: Option<u64>,
     pub timeout_ms: Option<u32>,

@@ -53,6 +53,8 @@ impl Watch for Silent {}
 pub struct Asked {
     pub tag: ClientTag,
     pub ask: Ask,
+    /// The version token that goes with it.
+    pub context: Option<Bytes>,
     pub at_us: u64,
 }
 
@@ -220,17 +222,11 @@ impl<W: Watch> Player<W> {
     }
 
     fn ask(&mut self, ask: &Ask, lines: &mut Vec<Line>) -> Result<(), Stopped> {
-        let context = match &ask.context {
-            None => None,
-            Some(name) => match self.contexts.get(name) {
-                Some(token) => Some(token.clone()),
-                None => return Err(Stopped::NoContext(name.clone())),
-            },
-        };
+        let context = self.context(ask)?;
         let tag = self.next_tag;
         self.next_tag += 1;
         let at_us = self.on_world()?.now_us();
-        let asked = Asked { tag, ask: ask.clone(), at_us };
+        let asked = Asked { tag, ask: ask.clone(), context: context.clone(), at_us };
         if let Some(world) = &self.world {
             self.watch.asks(world, &asked).map_err(Stopped::Violated)?;
         }
@@ -247,6 +243,19 @@ impl<W: Watch> Player<W> {
             }
         }
         Ok(())
+    }
+
+    /// The token that an earlier reply was remembered for. With `name?` there need be none.
+    fn context(&self, ask: &Ask) -> Result<Option<Bytes>, Stopped> {
+        let Some(name) = &ask.context else { return Ok(None) };
+        let (known, optional) = match name.strip_suffix('?') {
+            Some(known) => (known, true),
+            None => (name.as_str(), false),
+        };
+        match self.contexts.get(known) {
+            None if !optional => Err(Stopped::NoContext(name.clone())),
+            token => Ok(token.cloned()),
+        }
     }
 
     fn unsettled(&self) -> Stopped {
