@@ -86,3 +86,18 @@ fn a_closed_pipe_is_success() {
     let output = child.wait_with_output().unwrap();
     assert!(output.stderr.is_empty());
 }
+
+#[test]
+fn a_report_of_a_run_without_trials_is_refused_before_anything_is_written() {
+    let kept = std::path::Path::new("results/showcase/quorum");
+    let folder = tempfile::tempdir().unwrap();
+    for name in ["run.json", "trials.csv", "summary.txt"] {
+        std::fs::copy(kept.join(name), folder.path().join(name)).unwrap();
+    }
+    let before = std::fs::read(kept.join("trials.csv")).unwrap();
+    let (code, printed, said) = run(&["report", &folder.path().display().to_string()]);
+    assert_eq!((code, printed.as_str()), (Some(2), ""));
+    assert!(said.contains("no trial is kept here"), "{said}");
+    assert_eq!(std::fs::read(folder.path().join("trials.csv")).unwrap(), before);
+    assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 3);
+}

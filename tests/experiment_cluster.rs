@@ -176,15 +176,34 @@ fn the_first_interrupt_ends_the_trial_and_keeps_what_was_measured() {
     std::thread::sleep(Duration::from_secs(3));
     started.signal(Signal::INT);
     let (code, said) = started.end();
-    assert_eq!(code, Some(0), "{said}");
+    assert_eq!(code, Some(130), "{said}");
     assert!(bench.nodes().is_empty());
     let run = bench.run_folder();
     let info = fs::read_to_string(run.join("run.json")).unwrap();
     assert!(info.contains("\"interrupted\": true"), "{info}");
+    let card = fs::read_to_string(run.join("summary.txt")).unwrap();
+    assert!(card.contains("INTERRUPTED after 0 finished trials; the last one was CUT"), "{card}");
     let trial = fs::read_to_string(run.join("trials/001/trial.json")).unwrap();
     let trial: serde_json::Value = serde_json::from_str(&trial).unwrap();
     let measured_s = trial["measured_s"].as_f64().unwrap();
     assert!(measured_s > 0.0 && measured_s < 60.0, "{measured_s}");
+    assert_eq!(trial["cut"], true);
+}
+
+#[test]
+fn a_second_interrupt_ends_at_once_and_leaves_no_files_of_the_nodes() {
+    let bench = Bench::new(&SHORT.replace("measure_s: 1", "measure_s: 60"));
+    let started = bench.start();
+    started.signal(Signal::TERM);
+    until("the first one is answered", || started.said.lock().unwrap().contains("once more"));
+    started.signal(Signal::INT);
+    let (code, said) = started.end();
+    assert_eq!(code, Some(130), "{said}");
+    until("the nodes are gone", || bench.nodes().is_empty());
+    let short = bench.results().join("short");
+    let left = if short.exists() { entries(&short) } else { Vec::new() };
+    let hidden = |path: &&PathBuf| path.to_string_lossy().contains(".running-");
+    assert_eq!(left.iter().find(hidden), None);
 }
 
 #[test]

@@ -1,7 +1,8 @@
 //! `quorate experiment`: one YAML file in, one answered question out.
 
-use super::print;
-use crate::experiment::interrupt::Interrupt;
+use super::{FAILED, print, say};
+use crate::experiment::error::Error;
+use crate::experiment::interrupt::{ENDED_BY_SIGINT, Interrupt};
 use crate::experiment::matrix::{Plan, plan};
 use crate::experiment::parse::Source;
 use crate::experiment::progress::length;
@@ -13,9 +14,9 @@ use std::process::ExitCode;
 /// Start a cluster, load it, measure it and draw the result, as a YAML file says
 #[derive(Debug, clap::Args)]
 #[command(
-    after_help = "Exit codes: 0 it ran, whether its targets were met or not; 2 it could not \
-                        run. Ctrl-C ends the running trial and reports what was measured; a second \
-                        one ends at once."
+    after_help = "Exit codes: 0 it ran, whether its targets were met or not; 1 it ran and read \
+                  values that nobody wrote; 2 it could not run; 130 it was interrupted. Ctrl-C \
+                  ends the running trial and reports what was measured; a second one ends at once."
 )]
 pub struct Args {
     /// The experiment, such as experiments/quorum.yaml
@@ -50,10 +51,26 @@ pub fn run(args: Args) -> anyhow::Result<ExitCode> {
         return Ok(ExitCode::SUCCESS);
     }
     let options = run::Options { out: args.out, keep_data: args.keep_data };
-    let interrupt = Interrupt::install()?;
-    let summary = run::run(&plan, &options, &interrupt)?;
+    let ending = "interrupted: ending the trial and reporting; once more to end at once";
+    let interrupt = Interrupt::install(move || say(ending))?;
+    let summary = match run::run(&plan, &options, &interrupt) {
+        Err(error @ Error::Interrupted) => {
+            say(format!("quorate: {error}"));
+            return Ok(ExitCode::from(ENDED_BY_SIGINT));
+        }
+        outcome => outcome?,
+    };
     super::report::show(&summary)?;
-    Ok(ExitCode::SUCCESS)
+    Ok(ExitCode::from(code(summary.invalid, interrupt.is_set())))
+}
+
+/// Data that nobody wrote outweighs everything: a script must not take it for an early end.
+fn code(invalid: u64, interrupted: bool) -> u8 {
+    match (invalid, interrupted) {
+        (1.., _) => FAILED,
+        (0, true) => ENDED_BY_SIGINT,
+        (0, false) => 0,
+    }
 }
 
 /// What would run.
@@ -66,4 +83,15 @@ fn listing(plan: &Plan) -> String {
     }
     let _ = writeln!(text, "about {}", length(run::expected(plan)));
     text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_script_can_tell_how_it_ended() {
+        let codes = [(0, false), (0, true), (1, false), (7, true)].map(|(n, cut)| code(n, cut));
+        assert_eq!(codes, [0, 130, 1, 1]);
+    }
 }

@@ -13,7 +13,7 @@ use super::scratch::Scratch;
 use super::spec::Fresh;
 use super::trial::Bench;
 use crate::report::trial::{PROCESSES, RunInfo, Trial};
-use crate::report::{RunWriter, Summary, run_directory};
+use crate::report::{RunWriter, Summary};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -36,10 +36,12 @@ pub struct Options {
 /// Must be called from a thread that lives as long as the process, such as main: the nodes die with
 /// it.
 ///
-/// # Errors If nothing could be measured, and also if an error ends the run after some trials:
+/// # Errors
+/// If nothing could be measured, and also if an error ends the run after some trials:
 /// those are then kept and drawn, and the record says that the run was interrupted.
 pub fn run(plan: &Plan, options: &Options, interrupt: &Interrupt) -> Result<Summary, Error> {
     let scratch = Scratch::create(&options.out.join(&plan.spec.name))?;
+    interrupt.will_remove(scratch.path());
     let mut runner = Runner::new(plan, options, interrupt, scratch);
     runner.announce();
     let outcome = runner.all();
@@ -204,9 +206,9 @@ impl<'a> Runner<'a> {
     fn keep(&mut self, trial: &Trial) -> Result<(), Error> {
         let failed = |error: crate::report::ReportError| Error::Report(error.to_string());
         if self.writer.is_none() {
-            let dir = run_directory(&self.options.out, &self.info);
             let spec = serde_yaml::to_string(&self.plan.spec).expect("a specification is YAML");
-            self.writer = Some(RunWriter::create(&dir, &self.info, &spec).map_err(failed)?);
+            let writer = RunWriter::create_in(&self.options.out, &self.info, &spec);
+            self.writer = Some(writer.map_err(failed)?);
         }
         match &mut self.writer {
             Some(writer) => writer.add(trial).map_err(failed),

@@ -6,6 +6,8 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 const PREFIX: &str = ".running-";
+/// Attempts to remove a folder that nodes may still write to.
+const REMOVALS: u32 = 20;
 
 /// A folder that is removed with everything in it when it is dropped.
 #[derive(Debug)]
@@ -30,19 +32,22 @@ impl Scratch {
     }
 }
 
-/// Also removes the parent if nothing else is in it: an experiment that measured nothing leaves
-/// nothing.
 impl Drop for Scratch {
     fn drop(&mut self) {
-        // Failures leave a hidden folder, which the next run removes.
-        let _ = fs::remove_dir_all(&self.0);
-        let mut parent = self.0.parent();
-        for _ in 0..2 {
-            let Some(path) = parent else { return };
-            if fs::remove_dir(path).is_err() {
-                return;
-            }
-            parent = path.parent();
+        remove(&self.0);
+    }
+}
+
+/// Removes the folder, and its parents if nothing else is in them: an experiment that measured
+/// nothing leaves nothing.
+pub(super) fn remove(scratch: &Path) {
+    // A node that still runs may add a file meanwhile. What is left all the same is a hidden
+    // folder, which the next run removes.
+    let gone = || fs::remove_dir_all(scratch).is_ok() || !scratch.exists();
+    let _ = (0..REMOVALS).any(|_| gone());
+    for parent in scratch.ancestors().skip(1).take(2) {
+        if fs::remove_dir(parent).is_err() {
+            return;
         }
     }
 }

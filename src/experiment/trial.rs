@@ -34,6 +34,8 @@ pub struct Bench<'a> {
 
 /// What was seen from outside during the measured phase.
 struct Seen {
+    /// Ctrl-C ended the phase early.
+    cut: bool,
     processes: Vec<ProcessUse>,
     counters: BTreeMap<String, f64>,
     faults: Vec<FaultWindow>,
@@ -68,6 +70,7 @@ impl Bench<'_> {
             cell: planned.cell.clone(),
             seed: planned.seed,
             measured_s,
+            cut: seen.cut,
             operations,
             by_node,
             seconds,
@@ -143,14 +146,14 @@ impl Bench<'_> {
         load.end_now();
         let processes = snapshot.end();
         let faults = timeline.heal(load.origin().elapsed().as_secs_f64() - warm_up_s, self.cluster);
-        outcome?;
+        let cut = !outcome?;
         let after = self.cluster.counters();
         let delta = |(name, end): (String, f64)| {
             let begin = before.get(&name).copied().unwrap_or_default();
             (name, end - begin)
         };
         let counters = after.into_iter().map(delta).filter(|(_, delta)| *delta > 0.0).collect();
-        Ok(Some(Seen { processes, counters, faults }))
+        Ok(Some(Seen { cut, processes, counters, faults }))
     }
 
     /// Waits until `end_s` after the load's origin and injects faults on the way. False:

@@ -13,6 +13,9 @@ use std::fmt;
 /// Columns of `summary.txt` and of a terminal whose width is not known.
 const WIDTH: usize = 120;
 
+/// So many trials and operations with invalid data are named; the rest are counted.
+const PLACES: usize = 5;
+
 /// What a run came to. Displays as the card, 120 columns wide; [`Summary::card`] fits other widths.
 #[derive(Clone, Debug)]
 pub struct Summary {
@@ -21,6 +24,9 @@ pub struct Summary {
     pub dir: std::path::PathBuf,
     /// Rows (trial and kind of operation) that missed a target or had no data for it.
     pub missed: usize,
+    /// Acknowledged reads of all trials that returned a value which nobody had written for that
+    /// key. One is enough to condemn the store, or the load.
+    pub invalid: u64,
 }
 
 impl fmt::Display for Summary {
@@ -32,7 +38,9 @@ impl fmt::Display for Summary {
 impl Summary {
     pub(super) fn new(dir: &std::path::Path, run: Run) -> Self {
         let missed = verdict::count_missed(&run.trials, &run.info.targets);
-        Self { run, dir: dir.to_path_buf(), missed }
+        let operations = run.trials.iter().flat_map(|trial| &trial.operations);
+        let invalid = operations.map(|operation| operation.outcomes.invalid).sum();
+        Self { run, dir: dir.to_path_buf(), missed, invalid }
     }
 
     /// The run behind the card.
@@ -46,11 +54,7 @@ impl Summary {
         let groups = group::groups(&self.run.trials);
         let names = Names::of(&self.run.trials);
         let mut text = self.heading(width);
-        if groups.is_empty() {
-            text.push_str("\nNo trial was finished.\n");
-        } else {
-            self.push_tables(&mut text, &groups, &names, width);
-        }
+        self.push_tables(&mut text, &groups, &names, width);
         let mut notes = measure_tables::notes(&self.run.trials);
         notes.extend(self.skew());
         notes.extend(self.errors());
@@ -77,15 +81,40 @@ impl Summary {
 
     fn heading(&self, width: usize) -> String {
         let info = &self.run.info;
-        let trials = self.run.trials.len();
-        let plural = if trials == 1 { "" } else { "s" };
+        let trials = &self.run.trials;
+        let finished = trials.iter().filter(|trial| !trial.cut).count();
+        let plural = if finished == 1 { "" } else { "s" };
         let mut text = String::new();
         let backend = info.backend_in_title().map_or(String::new(), |name| format!(" ({name})"));
         wrap(&mut text, "", &format!("{}{backend}: {}", info.experiment, info.question), width);
         if info.interrupted {
-            text.push_str(&format!("INTERRUPTED after {trials} finished trial{plural}\n"));
+            let cut = if finished < trials.len() { "; the last one was CUT short" } else { "" };
+            text.push_str(&format!("INTERRUPTED after {finished} finished trial{plural}{cut}\n"));
+        }
+        if self.invalid > 0 {
+            wrap(&mut text, "", &self.accusation(), width);
         }
         text
+    }
+
+    /// What must not be overlooked: data that nobody wrote, and where.
+    fn accusation(&self) -> String {
+        let mut places = Vec::new();
+        for trial in &self.run.trials {
+            for operation in trial.operations.iter().filter(|all| all.outcomes.invalid > 0) {
+                let count = number::grouped(operation.outcomes.invalid as f64);
+                places.push(format!("trial {} {} {count}", trial.id, operation.kind));
+            }
+        }
+        let more = places.len().saturating_sub(PLACES);
+        places.truncate(PLACES);
+        let more = if more > 0 { format!(" and {more} more") } else { String::new() };
+        format!(
+            "INVALID DATA: {} acknowledged reads returned a value that nobody wrote for that key \
+             ({}{more}). Do not trust anything below.",
+            number::grouped(self.invalid as f64),
+            places.join(", ")
+        )
     }
 
     fn skew(&self) -> Vec<(String, String)> {
@@ -334,13 +363,20 @@ fn verdict_words(operations: &[&OperationResult], targets: &[Target]) -> String 
     }
 }
 
+/// Whether the schedule was kept, and whether the time was served.
 fn saturation(group: &Group<'_>, first: bool) -> String {
-    match (group.saturated(), group.trials.len()) {
-        _ if !first => String::new(),
-        (0, _) => "kept".into(),
-        (saturated, all) if saturated < all => format!("SATURATED {saturated} of {all}"),
-        _ => "SATURATED".into(),
+    let all = group.trials.len();
+    let of_all = |word: &str, count: usize| match count {
+        0 => None,
+        count if count < all => Some(format!("{word} {count} of {all}")),
+        _ => Some(word.to_string()),
+    };
+    if !first {
+        return String::new();
     }
+    let saturated = of_all("SATURATED", group.saturated()).unwrap_or_else(|| "kept".into());
+    let cut = of_all("CUT", group.cut());
+    std::iter::once(saturated).chain(cut).collect::<Vec<_>>().join(", ")
 }
 
 fn cost_table(groups: &[Group<'_>], names: &Names) -> TextTable {

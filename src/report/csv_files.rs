@@ -49,7 +49,7 @@ const PERCENTILES: [(&str, f64); 6] = [
     ("p99_99", 99.99),
 ];
 
-const COST: [&str; 14] = [
+const COST: [&str; 15] = [
     "targets",
     "targets_missed",
     "lag_p50_us",
@@ -64,6 +64,7 @@ const COST: [&str; 14] = [
     "share_top_1_percent",
     "share_top_10_percent",
     "share_top_20_percent",
+    "cut",
 ];
 
 const SERIES: [&str; 9] = [
@@ -237,6 +238,7 @@ fn cost_fields(trial: &Trial, verdict: &Verdict) -> Vec<String> {
     ];
     let shares = trial.realised_skew.map(|shares| shares.map(|share| format!("{share:.6}")));
     fields.extend(shares.unwrap_or_default());
+    fields.push(trial.cut.to_string());
     fields
 }
 

@@ -12,6 +12,9 @@ pub enum ReportError {
     NoSuchFolder { path: PathBuf },
     #[error("{}: not the folder of a run; expected a file {missing} in it", path.display())]
     NotARun { path: PathBuf, missing: &'static str },
+    #[error("{}: no trial is kept here, so there is nothing to draw from; expected a folder \
+        trials/ with one folder per trial, which results/showcase leaves out", path.display())]
+    NoTrials { path: PathBuf },
     #[error("{}: holds a run already; expected a new or empty folder", path.display())]
     AlreadyThere { path: PathBuf },
     #[error("{}{}: {found}; expected {expected}", path.display(), line_suffix(*line))]

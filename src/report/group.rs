@@ -55,6 +55,10 @@ impl<'a> Group<'a> {
     pub fn saturated(&self) -> usize {
         self.trials.iter().filter(|trial| trial.saturated).count()
     }
+
+    pub fn cut(&self) -> usize {
+        self.trials.iter().filter(|trial| trial.cut).count()
+    }
 }
 
 /// Names of cells within a run: only what differs is said.

@@ -17,6 +17,9 @@ pub struct Run {
 }
 
 /// Reads the run in `dir`. Trials are read in parallel: decoding histograms is the work.
+///
+/// # Errors
+/// Also where no trial is kept: a view drawn from nothing would replace one that cannot be remade.
 pub fn read(dir: &Path) -> Result<Run, ReportError> {
     if !dir.is_dir() {
         return Err(ReportError::NoSuchFolder { path: dir.to_path_buf() });
@@ -26,10 +29,12 @@ pub fn read(dir: &Path) -> Result<Run, ReportError> {
         return Err(ReportError::NotARun { path: dir.to_path_buf(), missing: files::RUN });
     }
     let info = read_json(&run, "what `quorate experiment` writes about a run")?;
-    let trials = trial_folders(&dir.join(files::TRIALS))?
-        .par_iter()
-        .map(|folder| read_trial(folder))
-        .collect::<Result<Vec<_>, _>>()?;
+    let folders = trial_folders(&dir.join(files::TRIALS))?;
+    if folders.is_empty() {
+        return Err(ReportError::NoTrials { path: dir.to_path_buf() });
+    }
+    let trials =
+        folders.par_iter().map(|folder| read_trial(folder)).collect::<Result<Vec<_>, _>>()?;
     Ok(Run { info, trials })
 }
 

@@ -109,6 +109,7 @@ fn trial(number: usize, cell: Cell, seconds: u32) -> Trial {
         cell,
         seed: 42 + number as u64,
         measured_s: f64::from(seconds),
+        cut: false,
         operations,
         by_node,
         seconds: series,

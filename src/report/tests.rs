@@ -101,6 +101,48 @@ fn a_run_that_was_killed_says_so_and_keeps_its_finished_trials() {
 }
 
 #[test]
+fn a_run_without_its_trials_is_refused_and_its_view_is_kept() {
+    let folder = tempfile::tempdir().unwrap();
+    write(folder.path(), &small()[..1], false);
+    fs::remove_dir_all(folder.path().join("trials")).unwrap();
+    let before = contents(folder.path());
+    for made in [false, true] {
+        if made {
+            fs::create_dir_all(folder.path().join("trials/.001.partial")).unwrap();
+        }
+        let refused = render(folder.path()).unwrap_err();
+        assert!(matches!(refused, ReportError::NoTrials { .. }), "{refused}");
+        assert!(contents(folder.path()) == before, "a file changed");
+    }
+}
+
+#[test]
+fn a_trial_that_was_cut_short_is_not_called_finished() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut trials = small();
+    trials.truncate(2);
+    trials[1].cut = true;
+    let card = write(folder.path(), &trials, true);
+    assert!(card.contains("INTERRUPTED after 1 finished trial; the last one was CUT short\n"));
+    assert_eq!(card.lines().filter(|line| line.ends_with("kept, CUT")).count(), 1, "{card}");
+}
+
+#[test]
+fn values_that_nobody_wrote_head_the_card() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut trials = small();
+    trials[1].operations[0].outcomes.invalid = 3;
+    let mut writer = RunWriter::create(folder.path(), &sample::info(), "").unwrap();
+    trials.iter().for_each(|trial| writer.add(trial).unwrap());
+    let summary = writer.finish(false).unwrap();
+    assert_eq!(summary.invalid, 3);
+    let card = summary.card(120);
+    let third = card.lines().nth(1).unwrap();
+    assert!(third.starts_with("INVALID DATA: 3 acknowledged reads returned"), "{card}");
+    assert!(card.contains("(trial 002 read 3)"), "{card}");
+}
+
+#[test]
 fn the_card_fits_and_says_in_words_what_was_missed() {
     let folder = tempfile::tempdir().unwrap();
     let mut writer = RunWriter::create(folder.path(), &sample::info(), "").unwrap();
@@ -146,8 +188,6 @@ fn nothing_acknowledged_is_shown_as_such() {
     assert!(card.contains("missed (no data)"), "{card}");
     let plot = folder.path().join("plots/latency-percentiles-ycsb_a-read.svg");
     assert!(fs::read_to_string(plot).unwrap().contains("no acknowledged operation"));
-    let empty = tempfile::tempdir().unwrap();
-    assert!(write(empty.path(), &[], true).contains("No trial was finished."));
 }
 
 #[test]
@@ -169,7 +209,7 @@ fn columns_of_the_csv_files_are_stable() {
             service_p99_9_us,service_p99_99_us,service_max_us,service_mean_us,targets,\
             targets_missed,lag_p50_us,lag_p99_us,lag_max_us,unsent,server_cpu_us_per_operation,\
             server_cpu_s,load_cpu_s,server_memory_peak_mib,share_top_key,share_top_1_percent,\
-            share_top_10_percent,share_top_20_percent",
+            share_top_10_percent,share_top_20_percent,cut",
         ),
         (
             "series.csv",
@@ -282,4 +322,16 @@ fn what_the_formats_cannot_carry_is_refused_before_it_is_written() {
 fn folders_sort_by_time_and_name_the_commit() {
     let dir = run_directory(Path::new("results"), &sample::info());
     assert_eq!(dir, Path::new("results/quorum/20260301T120000Z-0123456789ab-dirty"));
+}
+
+#[test]
+fn runs_of_the_same_second_get_folders_of_their_own() {
+    let results = tempfile::tempdir().unwrap();
+    let start = || RunWriter::create_in(results.path(), &sample::info(), "").unwrap();
+    let names = [(); 3].map(|()| {
+        let dir = start().dir().to_path_buf();
+        dir.file_name().unwrap().to_string_lossy().into_owned()
+    });
+    let first = "20260301T120000Z-0123456789ab-dirty";
+    assert_eq!(names, [first.to_string(), format!("{first}-2"), format!("{first}-3")]);
 }

@@ -129,6 +129,9 @@ pub struct Trial {
     pub seed: u64,
     /// Length of the measured phase.
     pub measured_s: f64,
+    /// The run was interrupted in the middle of it: shorter than it was meant to be.
+    #[serde(default)]
+    pub cut: bool,
     pub operations: Vec<OperationResult>,
     /// Response times by node that coordinated, all kinds together.
     #[serde(skip)]

@@ -12,6 +12,7 @@ pub struct RunWriter {
 }
 
 /// `results/<experiment>/<time>-<commit>`: where a run belongs. Sorted by name is sorted by time.
+/// [`RunWriter::create_in`] adds a number where two runs began in the same second.
 pub fn run_directory(results: &Path, info: &RunInfo) -> PathBuf {
     let keep = |text: &str| -> String {
         text.chars().filter(|c| c.is_ascii_alphanumeric() || *c == '-').collect()
@@ -41,6 +42,17 @@ impl RunWriter {
         files::write_whole(&dir.join(files::SPEC), resolved_spec.as_bytes())?;
         files::write_json(&dir.join(files::RUN), &info)?;
         Ok(Self { dir: dir.to_path_buf(), info })
+    }
+
+    /// Creates the folder of a new run below `results`: [`run_directory`], or where another run
+    /// that began in the same second has that name, the same with `-2`, `-3` and so on.
+    pub fn create_in(
+        results: &Path,
+        info: &RunInfo,
+        resolved_spec: &str,
+    ) -> Result<Self, ReportError> {
+        let dir = claim(&run_directory(results, info))?;
+        Self::create(&dir, info, resolved_spec)
     }
 
     /// The folder of the run.
@@ -76,6 +88,25 @@ impl RunWriter {
         files::write_json(&self.dir.join(files::RUN), &self.info)?;
         super::render(&self.dir)
     }
+}
+
+/// Creates `dir` or its first free numbered neighbour, which is then nobody else's.
+fn claim(dir: &Path) -> Result<PathBuf, ReportError> {
+    if let Some(parent) = dir.parent() {
+        fs::create_dir_all(parent).map_err(ReportError::io("create", parent))?;
+    }
+    let name = dir.file_name().unwrap_or_default().to_string_lossy().into_owned();
+    let mut candidate = dir.to_path_buf();
+    for number in 2_u64.. {
+        match fs::create_dir(&candidate) {
+            Ok(()) => break,
+            Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists => {
+                candidate = dir.with_file_name(format!("{name}-{number}"));
+            }
+            Err(error) => return Err(ReportError::io("create", &candidate)(error)),
+        }
+    }
+    Ok(candidate)
 }
 
 fn write_histograms(dir: &Path, trial: &Trial) -> Result<(), ReportError> {
