@@ -105,6 +105,21 @@ const FORBIDDEN: &[(&str, &[&str], &str)] = &[
         ],
         "virtual time comes from the agenda and chance from the seed, or nothing can be replayed",
     ),
+    (
+        "src/checker",
+        &[
+            "tokio",
+            "async fn",
+            "std::net",
+            "std::fs",
+            "std::thread",
+            "std::time",
+            "HashMap",
+            "HashSet",
+            "crate::",
+        ],
+        "a judge sees a history and nothing else, so it judges processes and simulations alike",
+    ),
     ("strategies", &["tokio", "std::net", "std::fs", "std::thread"], "a leaf crate is pure"),
     ("workloads", &["tokio", "std::net", "std::thread"], "a leaf crate is pure"),
 ];
