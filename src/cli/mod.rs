@@ -5,6 +5,7 @@
 //!                   ├─► serve ─► server: one node, until it is stopped
 //!                   ├─► list ─► the registries
 //!                   ├─► report ─► the files of a run
+//!                   ├─► sim ─► a cluster in virtual time
 //!                   └─► experiment ─► a cluster of its own, a load, a report
 //! ```
 //!
@@ -31,6 +32,7 @@ mod list;
 mod put;
 mod report;
 mod serve;
+mod sim;
 mod status;
 mod text;
 
@@ -60,6 +62,7 @@ enum Command {
     List(list::Args),
     Report(report::Args),
     Experiment(experiment::Args),
+    Sim(sim::Args),
 }
 
 impl Cli {
@@ -76,6 +79,7 @@ impl Cli {
             Command::List(args) => list::run(args),
             Command::Report(args) => report::run(args),
             Command::Experiment(args) => experiment::run(args),
+            Command::Sim(args) => sim::run(args),
         }
     }
 }

@@ -81,6 +81,12 @@ impl Resolver for LastWriteWins {
         Answer { values, context }
     }
 
+    fn origin(&self, version: &Version) -> Option<Stamp> {
+        let time = time_of(&version.0)?;
+        let actor = version.0.last_chunk::<8>()?;
+        Some(Stamp { actor: u64::from_be_bytes(*actor), time })
+    }
+
     fn keeps_concurrent(&self) -> bool {
         false
     }

@@ -126,6 +126,12 @@ pub trait Resolver: Send + Sync {
     /// What a reader is shown at `now_ms` (milliseconds since 1970; decides only what has expired).
     fn answer(&self, record: &Record, now_ms: u64) -> Answer;
 
+    /// The stamp that a version of this resolver was issued under, for people who look at records.
+    /// None: its versions carry none, or the bytes are no version of its own.
+    fn origin(&self, _version: &Version) -> Option<Stamp> {
+        None
+    }
+
     /// Whether two concurrent writes both stay visible until a writer reconciles them (or merge
     /// into one value that holds both). `false` is an honest "one of them is lost".
     fn keeps_concurrent(&self) -> bool;

@@ -159,6 +159,11 @@ impl Resolver for VectorClock {
         Answer { values, context: record.context.clone() }
     }
 
+    fn origin(&self, version: &Version) -> Option<Stamp> {
+        let (actor, time) = halves(&Dot::try_from(&version.0[..]).ok()?);
+        Some(Stamp { actor, time })
+    }
+
     fn keeps_concurrent(&self) -> bool {
         true
     }

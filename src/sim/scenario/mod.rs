@@ -10,11 +10,17 @@
 //! a failure that exploration found is printed as a script, kept as a script, and played again by
 //! the player that found it.
 
+mod look;
+mod parse;
 mod play;
+mod script;
 mod setup;
 mod show;
+mod words;
 
+pub use parse::BadLine;
 pub use play::{Asked, Line, Player, Settled, Silent, Stopped, Watch};
+pub use script::{Block, Halted, Script};
 pub use setup::{BadPair, Setup};
 
 use super::network::Link;
@@ -85,6 +91,7 @@ pub enum Statement {
         what: DiskFault,
     },
     Expect(Expect),
+    Look(Look),
 }
 
 /// A client's request.
@@ -126,6 +133,17 @@ pub enum DiskFault {
     Rot,
 }
 
+/// What the reader of a scenario wants to see.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Look {
+    /// What the disk of a node holds for a key, whether or not the node runs.
+    Stored { node: NodeId, key: Bytes },
+    /// What a node thinks of itself and of the others, and what it counted.
+    Status { node: NodeId },
+    /// The preference list of a key.
+    Owners { key: Bytes },
+}
+
 /// What must hold at this point; else the scenario fails.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Expect {
@@ -133,6 +151,6 @@ pub enum Expect {
     Stored { node: NodeId, key: Bytes, values: Vec<Bytes> },
     /// A node's opinion of a peer: `unheard`, `up`, `suspect` or `down`.
     Standing { node: NodeId, peer: NodeId, is: String },
-    /// All running replicas of a key hold the same record.
+    /// All running owners of a key hold the same record, to the byte.
     Agree { key: Bytes },
 }

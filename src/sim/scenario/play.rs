@@ -1,13 +1,13 @@
 //! Plays a scenario on a world.
 
+use super::look::{disagreement, standing, stored};
 use super::{Ask, DiskFault, Expect, Setup, Statement, What};
 use crate::message::{Operation, Reply, Request};
-use crate::node::{ClientTag, InFlight, Standing};
+use crate::node::{ClientTag, InFlight};
 use crate::sim::log::Log;
 use crate::sim::world::{Impossible, Occurrence, World};
 use bytes::Bytes;
 use quorate_strategies::NodeId;
-use quorate_strategies::conflict::Record;
 use std::collections::BTreeMap;
 
 /// A foreground request is waited for as long as this beyond its own deadline.
@@ -75,6 +75,8 @@ pub enum Line {
         event: crate::node::Event,
     },
     Settled(Settled),
+    /// What a `stored`, `status` or `owners` saw.
+    Seen(String),
 }
 
 /// How a `settle` ended.
@@ -137,16 +139,27 @@ impl<W: Watch> Player<W> {
     /// The scenario is impossible or broken, or the watch stops it.
     pub fn play(&mut self, statement: &Statement) -> Result<Vec<Line>, Stopped> {
         let mut lines = Vec::new();
+        self.play_into(statement, &mut lines).map(|()| lines)
+    }
+
+    /// The same where the lines before an error count, too.
+    ///
+    /// # Errors
+    /// As [`Player::play`].
+    pub fn play_into(
+        &mut self,
+        statement: &Statement,
+        lines: &mut Vec<Line>,
+    ) -> Result<(), Stopped> {
         match (statement, &self.world) {
             (Statement::Cluster(setup), None) => self.begin(setup)?,
             (Statement::Cluster(_), Some(_)) | (_, None) => return Err(Stopped::NoCluster),
             (_, Some(world)) => {
                 self.watch.begins(world, statement).map_err(Stopped::Violated)?;
-                self.carry_out(statement, &mut lines)?;
+                self.carry_out(statement, lines)?;
             }
         }
-        self.drain(&mut lines)?;
-        Ok(lines)
+        self.drain(lines)
     }
 
     fn begin(&mut self, setup: &Setup) -> Result<(), Stopped> {
@@ -166,6 +179,10 @@ impl<W: Watch> Player<W> {
             }
             Statement::Settle { within_us } => return self.settle(*within_us, lines),
             Statement::Expect(expect) => return self.expect(expect),
+            Statement::Look(look) => {
+                lines.extend(look.see(self.on_world()?)?.into_iter().map(Line::Seen));
+                return Ok(());
+            }
             _ => {}
         }
         let world = self.on_world()?;
@@ -309,50 +326,13 @@ impl<W: Watch> Player<W> {
                 }
                 found.to_string()
             }
-            Expect::Agree { key } => {
-                let mut records = Vec::new();
-                for owner in world.owners(key).to_vec() {
-                    if world.node(owner).is_some() {
-                        records.push(format!("{owner} {:?}", stored(world, owner, key)?));
-                    }
-                }
-                let same = |pair: &[String]| {
-                    pair[0].split_once(' ').map(|it| it.1) == pair[1].split_once(' ').map(|it| it.1)
-                };
-                if records.windows(2).all(same) {
-                    return Ok(());
-                }
-                records.join(", ")
-            }
+            Expect::Agree { key } => match disagreement(world, key)? {
+                None => return Ok(()),
+                Some(found) => found,
+            },
         };
         Err(Stopped::Unexpected { expected: expect.to_string(), found })
     }
-}
-
-fn standing(standing: Standing) -> &'static str {
-    match standing {
-        Standing::Unheard => "unheard",
-        Standing::Up => "up",
-        Standing::Suspect(_) => "suspect",
-        Standing::Down => "down",
-    }
-}
-
-/// The live values that a disk holds for a key, sorted.
-pub(super) fn stored(world: &World, node: NodeId, key: &[u8]) -> Result<Vec<Bytes>, Stopped> {
-    let damaged = |error: String| Stopped::Unexpected {
-        expected: format!("a record on the disk of {node}"),
-        found: error,
-    };
-    let bytes = world.disk(node)?.get(key).map_err(|error| damaged(error.to_string()))?;
-    let Some(bytes) = bytes else { return Ok(Vec::new()) };
-    let record = Record::decode(bytes).map_err(|error| damaged(error.to_string()))?;
-    let resolver = world.config().cluster.strategies.conflict.build();
-    let now_ms = (crate::sim::WALL_START_US + world.now_us()) / 1_000;
-    let answer = resolver.answer(&record, now_ms);
-    let mut values: Vec<Bytes> = answer.values.into_iter().map(|it| it.payload.value).collect();
-    values.sort();
-    Ok(values)
 }
 
 fn disturb(world: &mut World, statement: &Statement) -> Result<(), Impossible> {
@@ -382,7 +362,8 @@ fn disturb(world: &mut World, statement: &Statement) -> Result<(), Impossible> {
         | Statement::Ask(_)
         | Statement::Tick(_)
         | Statement::Settle { .. }
-        | Statement::Expect(_) => {}
+        | Statement::Expect(_)
+        | Statement::Look(_) => {}
     }
     Ok(())
 }

@@ -1,5 +1,6 @@
 //! The `cluster` statement: pairs of name and value over the defaults.
 
+use super::words::Shown;
 use crate::config::{ReadFanout, Strategies};
 use crate::engine::{self, LsmConfig, SyncPolicy};
 use crate::level::Level;
@@ -206,8 +207,7 @@ impl fmt::Display for Setup {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("cluster")?;
         for (name, value) in &self.0 {
-            let quotes = if value.contains(' ') { "\"" } else { "" };
-            write!(f, " {name}={quotes}{value}{quotes}")?;
+            write!(f, " {name}={}", Shown(value.as_bytes()))?;
         }
         Ok(())
     }

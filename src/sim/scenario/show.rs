@@ -1,6 +1,7 @@
 //! Statements as text: what the parser reads.
 
-use super::{Ask, DiskFault, Expect, Statement, What};
+use super::words::Shown;
+use super::{Ask, DiskFault, Expect, Look, Statement, What};
 use crate::sim::network::Link;
 use crate::sim::text::shown;
 use crate::sim::world::{End, Return};
@@ -35,6 +36,11 @@ impl Display for Statement {
             Statement::ClockDrift { node, ppm } => write!(f, "clock {node} drift={ppm}ppm"),
             Statement::Disk { node, what } => disk(f, *node, *what),
             Statement::Expect(expect) => expect.fmt(f),
+            Statement::Look(Look::Stored { node, key }) => {
+                write!(f, "stored {node} {}", Shown(key))
+            }
+            Statement::Look(Look::Status { node }) => write!(f, "status {node}"),
+            Statement::Look(Look::Owners { key }) => write!(f, "owners {}", Shown(key)),
         }
     }
 }
@@ -71,9 +77,7 @@ struct Pairs<'a>(&'a Link);
 impl Display for Pairs<'_> {
     fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
         let Link { delay, loss, duplicate, ordered, reorder, bytes_per_s } = self.0;
-        let delay = delay.to_string();
-        let quotes = if delay.contains(' ') { "\"" } else { "" };
-        write!(f, " delay={quotes}{delay}{quotes}")?;
+        write!(f, " delay={}", Shown(delay.to_string().as_bytes()))?;
         for (name, share) in [("loss", loss), ("duplicate", duplicate), ("reorder", reorder)] {
             if *share > 0.0 {
                 write!(f, " {name}={share}")?;
@@ -86,26 +90,12 @@ impl Display for Pairs<'_> {
     }
 }
 
-/// A word as it stands, or in quotes where it could be taken for something else.
-struct Word<'a>(&'a [u8]);
-
-impl Display for Word<'_> {
-    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
-        let text = String::from_utf8_lossy(self.0);
-        let plain = |c: char| c.is_ascii_alphanumeric() || "_-.:/".contains(c);
-        if !text.is_empty() && text.chars().all(plain) {
-            return f.write_str(&text);
-        }
-        write!(f, "{text:?}")
-    }
-}
-
 impl Display for Ask {
     fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
-        let (node, key) = (self.node, Word(&self.key));
+        let (node, key) = (self.node, Shown(&self.key));
         match &self.what {
             What::Get => write!(f, "get {node} {key}"),
-            What::Put(value) => write!(f, "put {node} {key} {}", Word(value)),
+            What::Put(value) => write!(f, "put {node} {key} {}", Shown(value)),
             What::Delete => write!(f, "delete {node} {key}"),
             What::Add(amount) => write!(f, "add {node} {key} {amount}"),
         }?;
@@ -113,10 +103,10 @@ impl Display for Ask {
             write!(f, " level={level}")?;
         }
         if let Some(name) = &self.name {
-            write!(f, " as={name}")?;
+            write!(f, " as={}", Shown(name.as_bytes()))?;
         }
         if let Some(name) = &self.context {
-            write!(f, " context={name}")?;
+            write!(f, " context={}", Shown(name.as_bytes()))?;
         }
         if let Some(ttl_ms) = self.ttl_ms {
             write!(f, " ttl={}", shown(ttl_ms as f64 * 1e3))?;
@@ -132,14 +122,14 @@ impl Display for Expect {
     fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
         match self {
             Expect::Stored { node, key, values } if values.is_empty() => {
-                write!(f, "expect {node} holds {} nothing", Word(key))
+                write!(f, "expect {node} holds {} nothing", Shown(key))
             }
             Expect::Stored { node, key, values } => {
-                write!(f, "expect {node} holds {}", Word(key))?;
-                values.iter().try_for_each(|value| write!(f, " {}", Word(value)))
+                write!(f, "expect {node} holds {}", Shown(key))?;
+                values.iter().try_for_each(|value| write!(f, " {}", Shown(value)))
             }
             Expect::Standing { node, peer, is } => write!(f, "expect {node} sees {peer} {is}"),
-            Expect::Agree { key } => write!(f, "expect replicas agree {}", Word(key)),
+            Expect::Agree { key } => write!(f, "expect replicas agree {}", Shown(key)),
         }
     }
 }
