@@ -15,4 +15,5 @@ pub mod report;
 pub mod server;
 pub mod sim;
 pub mod token;
+pub mod ttl;
 pub mod wire;

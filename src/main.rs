@@ -1,16 +1,13 @@
 //! The `quorate` binary: parse, dispatch, exit code. Everything else is the library's.
 
 use clap::Parser;
-use quorate::cli::{Cli, OutputClosed};
+use quorate::cli::{COULD_NOT_RUN, Cli, OutputClosed, sentence};
 use std::io::Write;
 use std::process::ExitCode;
 
 #[cfg(feature = "jemalloc")]
 #[global_allocator]
 static ALLOCATOR: tikv_jemallocator::Jemalloc = tikv_jemallocator::Jemalloc;
-
-/// Could not run: bad input, no cluster, a file that is not there.
-const COULD_NOT_RUN: u8 = 2;
 
 fn main() -> ExitCode {
     match Cli::parse().run() {
@@ -19,7 +16,7 @@ fn main() -> ExitCode {
         Err(error) if error.is::<OutputClosed>() => ExitCode::SUCCESS,
         Err(error) => {
             // Where standard error is closed, too, the exit code is all that can be said.
-            let _ = writeln!(std::io::stderr(), "quorate: {error:#}");
+            let _ = writeln!(std::io::stderr(), "quorate: {}", sentence(&error));
             ExitCode::from(COULD_NOT_RUN)
         }
     }

@@ -1,6 +1,9 @@
 //! The command line as a person or a script meets it: what it prints where, and its exit codes.
 #![allow(clippy::unwrap_used)]
 
+mod common;
+
+use common::Cluster;
 use std::process::{Command, Output, Stdio};
 
 fn quorate(arguments: &[&str]) -> Command {
@@ -100,4 +103,36 @@ fn a_report_of_a_run_without_trials_is_refused_before_anything_is_written() {
     assert!(said.contains("no trial is kept here"), "{said}");
     assert_eq!(std::fs::read(folder.path().join("trials.csv")).unwrap(), before);
     assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 3);
+}
+
+#[test]
+fn what_a_cluster_can_never_do_is_bad_input() {
+    let cluster = Cluster::start(1, "{replication: {n: 1}, engine: memory}");
+    let at = format!("--cluster={}", cluster.grpc(1));
+    let long_key = "k".repeat(257);
+    let folder = tempfile::tempdir().unwrap();
+    let file = |length: usize| {
+        let path = folder.path().join(length.to_string());
+        std::fs::write(&path, vec![b'x'; length]).unwrap();
+        path.display().to_string()
+    };
+    let (large, huge) = (file((1 << 20) + 1), file(20 << 20));
+    for (arguments, expected) in [
+        (&["get", &long_key][..], "the key has 257 bytes; allowed: 1 to 256"),
+        (&["put", "k", "--file", &large], "the value has 1048577 bytes; allowed: at most 1048576"),
+        (&["put", "k", "--file", &huge], "bytes"),
+        (&["put", "k", "v", "--level", "2"], "level 2 needs 2 replicas; allowed: 1 to 1"),
+        (&["get", "k", "--node", "9"], "n9 is no member of the cluster"),
+        (&["status", "--node", "9"], "n9 is no member of the cluster; members: n1"),
+    ] {
+        let (code, printed, said) = run(&[arguments, &[&at]].concat());
+        assert_eq!((code, printed.as_str()), (Some(2), ""), "{:.60?}: {said}", arguments);
+        assert!(said.contains(expected), "{:.60?}: {said}", arguments);
+    }
+    let (code, _, said) = run(&["put", "k", "-5", "--ttl", "1000.5", &at]);
+    assert_eq!(code, Some(0), "{said}");
+    let (code, printed, said) = run(&["get", "k", &at]);
+    assert_eq!((code, printed.as_str()), (Some(0), "-5"), "{said}");
+    let (code, _, _) = run(&["get", "absent", &at]);
+    assert_eq!(code, Some(1), "nothing found is no bad input");
 }

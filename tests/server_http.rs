@@ -106,6 +106,12 @@ fn bad_requests_say_what_is_allowed() {
         ("GET", "/v1/kv/%f", &[], b"", 400, "percent-encoded"),
         ("GET", &long_key, &[], b"", 400, "256"),
         ("PUT", "/v1/kv/k", &[("if-match", "?")], b"", 400, "no version token"),
+        ("PUT", "/v1/kv/k", &[("if-none-match", "*")], b"", 400, "no write here has a condition"),
+        ("DELETE", "/v1/kv/k", &[("if-none-match", "*")], b"", 400, "`If-None-Match` is not"),
+        ("PUT", "/v1/kv/k", &[JSON], b"[]", 400, "no object; expected {\"value\": \"text\"}"),
+        ("PUT", "/v1/kv/k", &[JSON], b" [\"x\", 5]", 400, "malformed JSON body: it is no object"),
+        ("PUT", "/v1/kv/k", &[JSON], b"", 400, "malformed JSON body: it is empty"),
+        ("POST", "/v1/kv/k/increment", &[], b"[1]", 400, "no object; expected {\"by\": 1}"),
         ("PUT", "/v1/kv/k", &[], &large, 413, "1048576"),
         ("PUT", "/v1/kv/k", &[JSON], large_json.as_bytes(), 413, "1048576"),
         ("POST", "/v1/kv/k/increment", &[], b"{\"by\": 1}", 409, "lww"),
@@ -143,6 +149,18 @@ fn concurrent_writes_are_shown_as_siblings_until_one_has_seen_both() {
     assert_eq!(merged.status, 200, "{}", merged.text());
     let read = get(&cluster, 1, "/v1/kv/k?r=3");
     assert_eq!((read.status, read.json()["value"].as_str()), (200, Some("both")));
+}
+
+#[test]
+fn a_token_orders_a_write_under_lww_and_is_no_condition() {
+    let cluster = start(1, "conflict: lww");
+    let first = put_json(&cluster, 1, "/v1/kv/k", json!({"value": "first"}));
+    let seen = first.header("etag").unwrap().to_string();
+    put_json(&cluster, 1, "/v1/kv/k", json!({"value": "unseen"}));
+    let headers = [JSON, ("if-match", seen.as_str())];
+    let late = cluster.request(1, "PUT", "/v1/kv/k", &headers, b"{\"value\": \"late\"}");
+    assert_eq!(late.status, 200, "{}", late.text());
+    assert_eq!(get(&cluster, 1, "/v1/kv/k").json()["value"], "late");
 }
 
 #[test]

@@ -1,6 +1,6 @@
 //! What the subcommands that talk to a cluster share: their flags, the connection, the failures.
 
-use super::{FAILED, print_json, say};
+use super::{COULD_NOT_RUN, FAILED, print_json, say};
 use crate::client::{CallOptions, Client, Options, Route};
 use crate::level::Level;
 use crate::message::{Failure, Outcome};
@@ -51,7 +51,8 @@ pub(super) struct KeyArgs {
 /// The token that a write may carry.
 #[derive(Clone, Debug, clap::Args)]
 pub(super) struct ContextArgs {
-    /// The context of an earlier answer: replace what it showed, and nothing else
+    /// The context of an earlier answer: what this write has seen. Under vector_clock the write
+    /// replaces exactly that; under lww it is only ordered after it. It is never a condition
     #[arg(long, value_name = "TOKEN", value_parser = token::decode)]
     pub context: Option<Bytes>,
 }
@@ -139,5 +140,7 @@ pub(super) fn failed(
         print_json(&json!({ "error": failure.to_string(), "outcome": word }))?;
     }
     say(format!("quorate: {failure}; {meaning}"));
-    Ok(ExitCode::from(FAILED))
+    // What no cluster of this kind would ever do is bad input, as a bad flag is.
+    let invalid = matches!(failure, Failure::Invalid(_));
+    Ok(ExitCode::from(if invalid { COULD_NOT_RUN } else { FAILED }))
 }

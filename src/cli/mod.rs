@@ -11,7 +11,9 @@
 //!
 //! # Invariants
 //!
-//! * Exit codes: 0 it ran; 1 it ran and failed, or the key was not found; 2 it could not run.
+//! * Exit codes: 0 it ran; 1 it ran and failed, or the key was not found; 2 it could not run, or the
+//!   input can never be served (a key that is too long, a level above N, a node that is no member);
+//!   130 an experiment was interrupted.
 //! * Standard output carries the result alone (bytes of a value, a token, a table, or with `--json`
 //!   one JSON document); what is said to a person goes to standard error.
 //! * A failed request says what it means for the store: certainly not done, or unknown.
@@ -45,7 +47,7 @@ use std::process::ExitCode;
 #[derive(Debug, Parser)]
 #[command(name = "quorate", version, arg_required_else_help = true)]
 #[command(after_help = "Exit codes: 0 it ran; 1 it ran and failed, or found nothing; \
-                        2 it could not run.")]
+                        2 it could not run, or was asked for what cannot be.")]
 pub struct Cli {
     #[command(subcommand)]
     command: Command,
@@ -86,6 +88,21 @@ impl Cli {
 
 /// Ran, and failed or found nothing.
 const FAILED: u8 = 1;
+/// Could not run: bad input, no cluster, a file that is not there.
+pub const COULD_NOT_RUN: u8 = 2;
+
+/// An error and its causes in one line, each said once: many texts hold their cause's already.
+pub fn sentence(error: &anyhow::Error) -> String {
+    let mut sentence = String::new();
+    for cause in error.chain().map(ToString::to_string) {
+        match () {
+            () if sentence.is_empty() => sentence = cause,
+            () if sentence.contains(&cause) => {}
+            () => sentence = format!("{sentence}: {cause}"),
+        }
+    }
+    sentence
+}
 
 /// Whoever read standard output has gone.
 #[derive(Debug, thiserror::Error)]
@@ -133,12 +150,36 @@ mod tests {
     }
 
     #[test]
+    fn a_value_may_be_a_negative_number_and_a_time_to_live_a_fraction() {
+        for arguments in [&["put", "k", "-5"][..], &["put", "k", "v", "--ttl", "0.5"]] {
+            Cli::try_parse_from([&["quorate"], arguments].concat()).unwrap();
+        }
+    }
+
+    #[test]
+    fn every_subcommand_says_what_it_is_for() {
+        for command in Cli::command().get_subcommands() {
+            assert!(command.get_about().is_some(), "{}", command.get_name());
+        }
+    }
+
+    #[test]
+    fn a_cause_that_is_said_already_is_not_said_again() {
+        let gone = || std::io::Error::from(ErrorKind::NotFound);
+        let error = crate::config::ConfigError::Read { path: "x".to_string(), source: gone() };
+        assert_eq!(sentence(&error.into()), "x: entity not found");
+        let error = anyhow::Error::from(gone()).context("cannot read x");
+        assert_eq!(sentence(&error), "cannot read x: entity not found");
+    }
+
+    #[test]
     fn bad_arguments_exit_with_2_and_say_what_is_allowed() {
         for (arguments, said) in [
             (&["get", "k", "--level", "most"][..], "allowed: strong, eventual, one, two"),
             (&["get", "k", "--cluster", "nowhere"], "HOST:PORT"),
             (&["get", ""], "1 byte"),
-            (&["put", "k", "v", "--ttl", "0"], "ttl"),
+            (&["put", "k", "v", "--ttl", "0"], "is `0`; allowed: seconds above 0 and up to"),
+            (&["put", "k", "v", "--ttl", "-1"], "is `-1`; allowed: seconds above 0 and up to"),
             (&["put", "k"], "--file"),
             (&["put", "k", "v", "--context", "?"], "no version token"),
             (&["increment", "k", "many"], "many"),

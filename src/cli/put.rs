@@ -2,6 +2,7 @@
 
 use super::access::{ContextArgs, KeyArgs, finish_write};
 use crate::client::NewValue;
+use crate::ttl;
 use anyhow::Context;
 use bytes::Bytes;
 use std::io::Read;
@@ -16,10 +17,10 @@ pub struct Args {
     key: KeyArgs,
     #[command(flatten)]
     source: Source,
-    /// Let the value expire after this many seconds
-    #[arg(long, value_name = "SECONDS")]
-    #[arg(value_parser = clap::value_parser!(u64).range(1..=TTL_MAX_S))]
-    ttl: Option<u64>,
+    /// Let the value expire after this many seconds, such as 60 or 0.5
+    #[arg(long = "ttl", value_name = "SECONDS")]
+    #[arg(value_parser = ttl::parse, allow_negative_numbers = true)]
+    ttl_ms: Option<u64>,
     /// Kept with the value and shown to HTTP readers
     #[arg(long, value_name = "TYPE", default_value = "", hide_default_value = true)]
     content_type: String,
@@ -31,22 +32,20 @@ pub struct Args {
 #[derive(Debug, clap::Args)]
 #[group(required = true, multiple = false)]
 struct Source {
-    /// The value; `-` reads standard input
+    /// The value; `-` reads standard input, and after `--` any value may begin with `-`
+    #[arg(allow_negative_numbers = true)]
     value: Option<String>,
     /// Read the value from this file
     #[arg(long, value_name = "PATH")]
     file: Option<PathBuf>,
 }
 
-/// A hundred years.
-const TTL_MAX_S: u64 = 100 * 366 * 86_400;
-
 pub fn run(args: Args) -> anyhow::Result<ExitCode> {
     let new = NewValue {
         value: args.source.read()?,
         content_type: Bytes::from(args.content_type),
         flags: 0,
-        ttl_ms: args.ttl.map(|seconds| seconds * 1000),
+        ttl_ms: args.ttl_ms,
     };
     let options = args.key.options(args.context.context);
     let access = &args.key.access;

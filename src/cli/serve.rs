@@ -2,16 +2,16 @@
 
 use crate::config::NodeConfig;
 use crate::server;
-use anyhow::anyhow;
 use rustix::process::{Pid, Signal, getppid, set_parent_process_death_signal};
 use std::path::PathBuf;
 use std::process::ExitCode;
 use tokio::signal::unix::{SignalKind, signal};
 use tracing_subscriber::EnvFilter;
 
+/// Run one node of a cluster until SIGTERM or SIGINT
 #[derive(clap::Args, Debug)]
 pub struct Args {
-    /// The node's YAML file: who it is, where its data lies, and the members of the cluster.
+    /// The node's YAML file: who it is, where its data lies, and the members of the cluster
     #[arg(long, value_name = "FILE")]
     config: PathBuf,
     /// Log as JSON, one object per line. What is logged says QUORATE_LOG (such as `info` or
@@ -30,9 +30,8 @@ pub fn run(args: Args) -> Result<ExitCode, anyhow::Error> {
         die_with_parent(parent)?;
     }
     start_log(args.log_json);
-    // Their texts hold their causes already; a chain of causes would say them twice.
-    let config = NodeConfig::load(&args.config).map_err(|error| anyhow!("{error}"))?;
-    server::run(config, stop_signal()).map_err(|error| anyhow!("{error}"))?;
+    let config = NodeConfig::load(&args.config)?;
+    server::run(config, stop_signal())?;
     Ok(ExitCode::SUCCESS)
 }
 

@@ -1,7 +1,7 @@
 //! `quorate status`: the cluster as one of its nodes sees it, and what every node says of itself.
 
 use super::access::{ClusterArgs, node_id};
-use super::{FAILED, print, print_json, say, text};
+use super::{COULD_NOT_RUN, FAILED, print, print_json, say, text};
 use crate::client::{Client, ClientError};
 use crate::wire::{MemberStatus, StatusReply};
 use quorate_strategies::NodeId;
@@ -24,9 +24,9 @@ pub fn run(args: Args) -> anyhow::Result<ExitCode> {
     let Args { node, access } = args;
     let answers = access.with_client(async |client: &Client| client.status_all().await)?;
     let Some(view) = view(&answers, node, &access) else {
-        let asked = node.map_or("no node".to_string(), |node| node.to_string());
-        say(format!("quorate: {asked} answers; members: {}", ids(&answers)));
-        return Ok(ExitCode::from(FAILED));
+        let (code, why) = silence(&answers, node);
+        say(format!("quorate: {why}"));
+        return Ok(ExitCode::from(code));
     };
     if access.json {
         print_json(&as_json(view, &answers))?;
@@ -34,6 +34,19 @@ pub fn run(args: Args) -> anyhow::Result<ExitCode> {
         print(as_text(view, &answers))?;
     }
     Ok(ExitCode::SUCCESS)
+}
+
+/// Why there is no view to show, and the exit code for it.
+fn silence(answers: &Answers, asked: Option<NodeId>) -> (u8, String) {
+    let members = ids(answers);
+    let Some(node) = asked else {
+        return (FAILED, format!("no node answers; members: {members}"));
+    };
+    match answers.iter().find(|(id, _)| *id == node) {
+        None => (COULD_NOT_RUN, format!("{node} is no member of the cluster; members: {members}")),
+        Some((_, Err(error @ ClientError::Unreachable { .. }))) => (FAILED, error.to_string()),
+        Some(_) => (FAILED, format!("{node} does not answer; members: {members}")),
+    }
 }
 
 fn ids(answers: &Answers) -> String {
@@ -100,9 +113,10 @@ fn as_text(view: &StatusReply, answers: &Answers) -> String {
 fn row(member: &MemberStatus, own: Option<&StatusReply>) -> Vec<String> {
     let silent = || "?".to_string();
     let ready = |status: &StatusReply| if status.ready { "yes" } else { "no" }.to_string();
+    // How near to being called down it is; for the others the verdict says all.
     let score = match member.verdict.as_str() {
-        "up" => String::new(),
-        _ => format!(" ({:.1})", member.score),
+        "suspect" => format!(" ({:.1})", member.score),
+        _ => String::new(),
     };
     vec![
         NodeId(member.id).to_string(),
@@ -185,7 +199,7 @@ mod tests {
             id,
             epoch: 1,
             ready: true,
-            members: vec![member(1, "up"), member(2, "down")],
+            members: vec![member(1, "up"), member(2, "down"), member(3, "suspect")],
             partitioning: r#"{"vnodes":{"per_node":8}}"#.to_string(),
             replicas: 2,
             ..StatusReply::default()
@@ -199,8 +213,23 @@ mod tests {
         let text = as_text(answers[0].1.as_ref().unwrap(), &answers);
         let lines: Vec<_> = text.lines().collect();
         assert_eq!(lines[1], "partitioning  {vnodes: {per_node: 8}}");
-        assert!(lines[8].starts_with("n1    127.0.0.1:7101  up          yes"), "{text}");
-        assert!(lines[9].starts_with("n2    127.0.0.1:7102  down (9.2)  ?"), "{text}");
+        assert!(lines[8].starts_with("n1    127.0.0.1:7101  up             yes"), "{text}");
+        assert!(lines[9].starts_with("n2    127.0.0.1:7102  down           ?"), "{text}");
+        assert!(lines[10].starts_with("n3    127.0.0.1:7103  suspect (9.2)  ?"), "{text}");
+    }
+
+    #[test]
+    fn a_silent_node_is_told_from_a_stranger() {
+        let gone = ClientError::Unreachable {
+            node: NodeId(2),
+            address: "127.0.0.1:7102".to_string(),
+            cause: "refused".to_string(),
+        };
+        let answers = vec![(NodeId(1), Ok(status(1))), (NodeId(2), Err(gone))];
+        let (code, why) = silence(&answers, Some(NodeId(2)));
+        assert_eq!((code, why.as_str()), (1, "n2 does not answer at 127.0.0.1:7102: refused"));
+        let (code, why) = silence(&answers, Some(NodeId(9)));
+        assert_eq!((code, why.as_str()), (2, "n9 is no member of the cluster; members: n1, n2"));
     }
 
     #[test]

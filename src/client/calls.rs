@@ -14,7 +14,8 @@ use tokio::sync::oneshot;
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct CallOptions {
     pub level: Option<Level>,
-    /// The token of an earlier answer: a write then replaces what that answer showed.
+    /// The token of an earlier answer: what the write's writer had seen. No condition; what it
+    /// means is the resolver's business ([`quorate_strategies::conflict`]).
     pub context: Option<Bytes>,
     /// For the call as a whole, retries included. None: the client's own timeout bounds the wait.
     pub timeout_ms: Option<u32>,

@@ -4,7 +4,7 @@ use super::answer::{self, Form};
 use super::error::Problem;
 use crate::message::{Level, Operation, Reply, Request};
 use crate::server::door::Door;
-use crate::token;
+use crate::{token, ttl};
 use axum::body::Body;
 use axum::extract::State;
 use axum::http::{HeaderMap, Uri, header};
@@ -15,8 +15,12 @@ use std::sync::Arc;
 
 const JSON: &str = "application/json";
 
-/// A time to live of more than a hundred years is a mistake.
-const TTL_S_MOST: f64 = 100.0 * 366.0 * 86_400.0;
+const PUT_BODY: &str = "{\"value\": \"text\"} with an optional \"ttl\" in seconds";
+const INCREMENT_BODY: &str = "{\"by\": 1}";
+/// Whoever sends the header counts on a write that may be refused, and none of ours ever is.
+const NO_CONDITIONS: &str = "`If-None-Match` is not served: no write here has a condition, since \
+    replicas that cannot see each other could not agree on it; send the token of an earlier answer \
+    as `If-Match` to say what the write has seen";
 
 /// A character of JSON text may take six bytes (`\u0000`), and there are braces and field names.
 const JSON_OVERHEAD: usize = 6;
@@ -129,17 +133,17 @@ async fn put_request(
     let content_type = headers.get(header::CONTENT_TYPE);
     let is_json = content_type.is_some_and(|it| is_media_type(it.as_bytes(), JSON));
     let body = read(body, if is_json { most * JSON_OVERHEAD + 1024 } else { most }, most).await?;
-    let (value, ttl, content_type) = if is_json {
-        let PutBody { value, ttl } = parse(&body)?;
-        (Bytes::from(value), ttl.or(query.ttl), Bytes::new())
+    let (value, ttl_ms, content_type) = if is_json {
+        let PutBody { value, ttl } = parse(&body, PUT_BODY)?;
+        let in_body = ttl.map(ttl::milliseconds).transpose()?;
+        (Bytes::from(value), in_body.or(query.ttl_ms), Bytes::new())
     } else {
         let raw = content_type.map_or(&b"application/octet-stream"[..], |it| it.as_bytes());
-        (body, query.ttl, Bytes::copy_from_slice(raw))
+        (body, query.ttl_ms, Bytes::copy_from_slice(raw))
     };
     if value.len() > most {
         return Err(value_too_large(most));
     }
-    let ttl_ms = ttl.map(ttl_ms).transpose()?;
     let operation = Operation::Put { value, content_type, flags: 0, ttl_ms };
     request(uri, headers, operation, level)
 }
@@ -147,7 +151,7 @@ async fn put_request(
 async fn increment_request(uri: &Uri, headers: &HeaderMap, body: Body) -> Result<Request, Problem> {
     let query = Query::parse(uri, &["w"])?;
     let level = level(headers, query.w)?;
-    let IncrementBody { by } = parse(&read(body, 1024, 1024).await?)?;
+    let IncrementBody { by } = parse(&read(body, 1024, 1024).await?, INCREMENT_BODY)?;
     request(uri, headers, Operation::Increment(by), level)
 }
 
@@ -158,12 +162,22 @@ fn request(
     level: Option<Level>,
 ) -> Result<Request, Problem> {
     let key = key(uri)?;
+    if operation != Operation::Get && headers.contains_key(header::IF_NONE_MATCH) {
+        return Err(Problem::bad_request(NO_CONDITIONS));
+    }
     Ok(Request { key, operation, level, context: context(headers)?, timeout_ms: None })
 }
 
-fn parse<'a, T: Deserialize<'a>>(body: &'a [u8]) -> Result<T, Problem> {
-    serde_json::from_slice(body)
-        .map_err(|error| Problem::bad_request(format!("malformed JSON body: {error}")))
+/// An object of `expected` form. Not a list either, which serde would take in its place.
+fn parse<'a, T: Deserialize<'a>>(body: &'a [u8], expected: &str) -> Result<T, Problem> {
+    let refused = |what: &str| {
+        Problem::bad_request(format!("malformed JSON body: {what}; expected {expected}"))
+    };
+    match body.trim_ascii_start().first() {
+        Some(b'{') => serde_json::from_slice(body).map_err(|error| refused(&error.to_string())),
+        Some(_) => Err(refused("it is no object")),
+        None => Err(refused("it is empty")),
+    }
 }
 
 /// The whole body, unless it is longer than `limit`. `most` is what the message names.
@@ -182,15 +196,6 @@ async fn read(body: Body, limit: usize, most: usize) -> Result<Bytes, Problem> {
 
 fn value_too_large(most: usize) -> Problem {
     Problem::too_large(format!("the value is longer than {most} bytes, the limit of this cluster"))
-}
-
-fn ttl_ms(ttl_s: f64) -> Result<u64, Problem> {
-    if ttl_s.is_finite() && ttl_s > 0.0 && ttl_s <= TTL_S_MOST {
-        return Ok((ttl_s * 1_000.0).ceil() as u64);
-    }
-    Err(Problem::bad_request(format!(
-        "`ttl` is {ttl_s}; allowed: seconds above 0 and up to {TTL_S_MOST}"
-    )))
 }
 
 /// The query's level if there is one, else the header's, else the node's default.
@@ -256,7 +261,7 @@ fn percent_decode(text: &str) -> Result<Bytes, Problem> {
 struct Query {
     r: Option<String>,
     w: Option<String>,
-    ttl: Option<f64>,
+    ttl_ms: Option<u64>,
     raw: bool,
     json: bool,
 }
@@ -279,14 +284,7 @@ impl Query {
                 "w" => query.w = Some(value.to_string()),
                 "raw" => query.raw = true,
                 "json" => query.json = true,
-                _ => {
-                    let ttl = value.parse().map_err(|_| {
-                        Problem::bad_request(format!(
-                            "`ttl` is `{value}`; allowed: seconds above 0"
-                        ))
-                    })?;
-                    query.ttl = Some(ttl);
-                }
+                _ => query.ttl_ms = Some(ttl::parse(value)?),
             }
         }
         Ok(query)
@@ -314,15 +312,6 @@ mod tests {
         assert_eq!(key("/v1/kv/%2Fkv%2F").unwrap(), "/kv/");
         for bad in ["/v1/kv/", "/v1/kv/%", "/v1/kv/%4", "/v1/kv/%4x", "/v1/kv//increment"] {
             assert!(key(bad).is_err(), "{bad}");
-        }
-    }
-
-    #[test]
-    fn a_time_to_live_is_positive_and_sane() {
-        assert_eq!(ttl_ms(0.0001).unwrap(), 1);
-        assert_eq!(ttl_ms(60.0).unwrap(), 60_000);
-        for bad in [0.0, -1.0, f64::NAN, f64::INFINITY, 1e12] {
-            assert!(ttl_ms(bad).is_err(), "{bad}");
         }
     }
 

@@ -9,6 +9,7 @@
 //! without the danger of applying it twice.
 
 use crate::message::{Failure, Outcome};
+use crate::ttl::BadTtl;
 use axum::Json;
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
@@ -66,6 +67,12 @@ impl Problem {
     pub fn stopping() -> Self {
         let problem = Problem::new(StatusCode::SERVICE_UNAVAILABLE, "the node is stopping");
         Problem { retry: true, ..problem }
+    }
+}
+
+impl From<BadTtl> for Problem {
+    fn from(refused: BadTtl) -> Self {
+        Problem::bad_request(refused.to_string())
     }
 }
 
