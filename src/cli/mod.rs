@@ -11,9 +11,9 @@
 //!
 //! # Invariants
 //!
-//! * Exit codes: 0 it ran; 1 it ran and failed, or the key was not found; 2 it could not run, or the
-//!   input can never be served (a key that is too long, a level above N, a node that is no member);
-//!   130 an experiment was interrupted.
+//! * Exit codes: 0 it ran; 1 it ran and failed, or the key was not found; 2 it could not run, or
+//!   the input can never be served (a key that is too long, a level above N, a node that is no
+//!   member); 130 an experiment was interrupted.
 //! * Standard output carries the result alone (bytes of a value, a token, a table, or with `--json`
 //!   one JSON document); what is said to a person goes to standard error.
 //! * A failed request says what it means for the store: certainly not done, or unknown.

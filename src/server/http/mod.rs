@@ -20,9 +20,9 @@
 //!
 //! Every answer carries a token, in the body and as `ETag`. Given back with `If-Match` on a write,
 //! it says what the writer had seen. It is no condition, and no write fails for it. Under
-//! `vector_clock` the write replaces exactly what was seen, and what was not seen stays beside it as
-//! a sibling. Under `lww` it is only ordered after what was seen: it also replaces newer values that
-//! its writer did not know. `If-None-Match` on a write is refused with 400.
+//! `vector_clock` the write replaces exactly what was seen, and what was not seen stays beside it
+//! as a sibling. Under `lww` it is only ordered after what was seen: it also replaces newer values
+//! that its writer did not know. `If-None-Match` on a write is refused with 400.
 //!
 //! # Values
 //!
