@@ -221,7 +221,7 @@ fn the_matrix_is_a_product_whose_last_axis_varies_fastest() {
         .iter()
         .map(|planned| match planned.cell.mode {
             Mode::Open { rate } => (planned.cell.repeat, planned.cell.r, planned.cell.w, rate),
-            Mode::Closed { .. } => panic!("the load is open"),
+            Mode::Closed { .. } | Mode::Idle => panic!("the load is open"),
         })
         .collect();
     let round = |n| [(n, 1, 1, 100.0), (n, 1, 1, 200.0), (n, 2, 2, 100.0), (n, 2, 2, 200.0)];

@@ -16,6 +16,8 @@ pub enum Error {
     Loading(String),
     #[error("the load cannot reach the cluster: {0}")]
     Client(String),
+    #[error("the simulated cluster: {0}")]
+    Simulation(String),
     #[error("{0}")]
     Report(String),
     #[error("interrupted before anything was measured")]

@@ -2,10 +2,11 @@
 
 use super::error::SpecError;
 use super::parse::{Source, set, unknown};
-use super::spec::{ClusterSpec, Load, LoadMode, Matrix, Order, Spec, WorkloadRef};
+use super::spec::{Backend, ClusterSpec, Load, LoadMode, Matrix, Order, Spec, WorkloadRef};
 use super::validate;
 use crate::level::Level;
-use crate::report::trial::{Cell, Mode};
+use crate::report::trial::{BACKEND_LABEL, Cell, Mode};
+use crate::sim::{DiskSpeed, Link};
 use quorate_workloads::Workload;
 use rand::SeedableRng;
 use rand::seq::SliceRandom;
@@ -13,8 +14,9 @@ use rand_xoshiro::{SplitMix64, Xoshiro256PlusPlus};
 use serde_json::Value;
 use std::collections::BTreeMap;
 
-/// Axes with a word of their own; every other axis is a path inside `cluster`.
-const AXES: [&str; 12] = [
+/// Axes with a word of their own; every other axis is a path inside `cluster`, `network` or `disk`.
+const AXES: [&str; 15] = [
+    BACKEND_LABEL,
     "quorum",
     "workload",
     "rate",
@@ -27,13 +29,19 @@ const AXES: [&str; 12] = [
     "engine",
     "timing",
     "limits",
+    "network",
+    "disk",
 ];
 
 /// One trial, complete: nothing of the specification is asked again while it runs.
 #[derive(Clone, Debug)]
 pub struct Planned {
     pub cell: Cell,
+    pub backend: Backend,
     pub cluster: ClusterSpec,
+    /// Of a simulation; real processes have the network and the disks that they have.
+    pub network: Link,
+    pub disk: DiskSpeed,
     pub workload: Workload,
     pub records: u64,
     pub load: Load,
@@ -55,7 +63,10 @@ impl Planned {
                 planned.workload.clone();
             (planned.records, field_count, field_length, insert_order, key_prefix)
         };
-        settings(self) == settings(other) && records(self) == records(other)
+        let world = |planned: &Planned| (planned.backend, planned.network, planned.disk);
+        world(self) == world(other)
+            && settings(self) == settings(other)
+            && records(self) == records(other)
     }
 }
 
@@ -124,7 +135,7 @@ fn cells(source: &Source, spec: &Spec) -> Result<Vec<Planned>, SpecError> {
                 apply(source, &mut value, axis, new)?;
                 source.complete(value.clone(), "").map_err(|e| source.error(&path, e.message))?;
                 let mut labels: BTreeMap<String, String> = labels.clone();
-                labels.extend(coordinates(axis, new));
+                labels.extend(coordinates(axis, new, values));
                 next.push((value, labels, path.clone()));
             }
         }
@@ -158,14 +169,15 @@ pub fn title(planned: &Planned) -> String {
     let mode = match mode {
         Mode::Closed { outstanding } => format!("closed loop of {outstanding}"),
         Mode::Open { rate } => format!("open loop at {rate}/s"),
+        Mode::Idle => "without load".to_string(),
     };
     let labels: String = labels.iter().map(|(name, value)| format!(" {name}={value}")).collect();
     let repeat = if *repeat > 1 { format!(", repeat {repeat}") } else { String::new() };
     format!("{workload} R={r} W={w}{labels}, {mode}{repeat}")
 }
 
-/// What an axis adds to the coordinates that every cell has.
-fn coordinates(axis: &str, value: &Value) -> BTreeMap<String, String> {
+/// What an axis with these values adds to the coordinates that every cell has.
+fn coordinates(axis: &str, value: &Value, values: &[Value]) -> BTreeMap<String, String> {
     let every_cell_has = |name: &str| matches!(name, "mode" | "rate" | "outstanding");
     match (axis, value) {
         ("quorum" | "workload" | "rate" | "outstanding", _) => BTreeMap::new(),
@@ -176,7 +188,7 @@ fn coordinates(axis: &str, value: &Value) -> BTreeMap<String, String> {
             .collect(),
         _ => {
             let name = axis.strip_prefix("cluster.").unwrap_or(axis);
-            [(name.to_string(), short(value))].into()
+            [(name.to_string(), short(&telling(value, values)))].into()
         }
     }
 }
@@ -202,7 +214,7 @@ fn apply(source: &Source, spec: &mut Value, axis: &str, new: &Value) -> Result<(
             set(spec, &["cluster", "replication", "r"], r);
             set(spec, &["cluster", "replication", "w"], w);
         }
-        "workload" | "records" => set(spec, &[axis], new),
+        "workload" | "records" | BACKEND_LABEL => set(spec, &[axis], new),
         "rate" | "outstanding" => set(spec, &["load", axis], new),
         "load" => {
             let Value::Object(fields) = new else {
@@ -210,6 +222,9 @@ fn apply(source: &Source, spec: &mut Value, axis: &str, new: &Value) -> Result<(
                 return Err(source.error("matrix.load", message));
             };
             fields.into_iter().for_each(|(name, value)| set(spec, &["load", &name], value));
+        }
+        path if path.starts_with("network") || path.starts_with("disk") => {
+            set(spec, &path.split('.').collect::<Vec<_>>(), new);
         }
         path => {
             let path = path.strip_prefix("cluster.").unwrap_or(path);
@@ -231,6 +246,30 @@ fn pair(value: &Value) -> Option<(Value, Value)> {
         }
         _ => None,
     }
+}
+
+/// A strategy without the settings that all values of the axis with the same strategy share: what
+/// is left tells the values apart. Anything else as it stands.
+fn telling(value: &Value, values: &[Value]) -> Value {
+    let Some((name, settings)) = strategy(value) else { return value.clone() };
+    let others: Vec<_> =
+        values.iter().filter_map(strategy).filter(|(other, _)| *other == name).collect();
+    let tells = |(key, value): &(&String, &Value)| {
+        others.iter().any(|(_, settings)| settings.get(*key) != Some(*value))
+    };
+    let told: serde_json::Map<String, Value> =
+        settings.iter().filter(tells).map(|(key, value)| (key.clone(), value.clone())).collect();
+    match told.is_empty() {
+        true => Value::String(name.clone()),
+        false => Value::Object([(name.clone(), Value::Object(told))].into_iter().collect()),
+    }
+}
+
+/// The name and the settings of `phi_accrual: {threshold: 8}`.
+fn strategy(value: &Value) -> Option<(&String, &serde_json::Map<String, Value>)> {
+    let map = value.as_object().filter(|map| map.len() == 1)?;
+    let (name, settings) = map.iter().next()?;
+    settings.as_object().map(|settings| (name, settings))
 }
 
 /// A value as a label: a strategy with settings by its name and settings, anything else as it
@@ -258,6 +297,7 @@ fn resolve(
     let mode = match spec.load.mode {
         LoadMode::Open => Mode::Open { rate: spec.load.rate.unwrap_or_default() },
         LoadMode::Closed => Mode::Closed { outstanding: spec.load.outstanding.unwrap_or_default() },
+        LoadMode::Idle => Mode::Idle,
     };
     let cell = Cell {
         workload: workload.name.clone(),
@@ -268,8 +308,9 @@ fn resolve(
         repeat: 1,
         labels,
     };
-    let Spec { cluster, records, load, seed, .. } = spec;
-    Ok(Planned { cell, cluster, workload, records, load, seed })
+    let Spec { backend, cluster, network, disk, records, load, seed, .. } = spec;
+    let (network, disk) = (network.unwrap_or_default(), disk.unwrap_or_default());
+    Ok(Planned { cell, backend, cluster, network, disk, workload, records, load, seed })
 }
 
 /// The workload, sized for this experiment's records and its expected number of operations.
@@ -309,7 +350,11 @@ pub fn labels(planned: &Planned) -> BTreeMap<String, String> {
             all.insert("mode".to_string(), "open".to_string());
             all.insert("rate".to_string(), rate.to_string());
         }
+        Mode::Idle => {
+            all.insert("mode".to_string(), "none".to_string());
+        }
     }
+    all.insert(BACKEND_LABEL.to_string(), planned.backend.name().to_string());
     all
 }
 

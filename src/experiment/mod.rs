@@ -51,6 +51,7 @@ pub mod provenance;
 pub mod resources;
 pub mod run;
 pub mod scratch;
+pub mod simulation;
 pub mod spec;
 pub mod trial;
 mod validate;

@@ -6,7 +6,8 @@
 
 use crate::config::{ClusterConfig, Limits, Replication, Strategies, Timing};
 use crate::engine;
-use crate::report::trial::Target;
+use crate::report::trial::{PROCESSES, SIMULATION, Target};
+use crate::sim::{DiskSpeed, Link};
 use serde::de::{MapAccess, Visitor};
 use serde::ser::SerializeMap;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
@@ -28,6 +29,12 @@ pub struct Spec {
     pub backend: Backend,
     #[serde(default)]
     pub cluster: ClusterSpec,
+    /// Every link between two nodes; simulation only.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub network: Option<Link>,
+    /// Every node's disk; simulation only.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub disk: Option<DiskSpeed>,
     #[serde(default)]
     pub workload: WorkloadRef,
     /// Records in the store before the first operation.
@@ -69,18 +76,38 @@ fn one() -> u32 {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Backend {
-    /// Real processes of this program on loopback sockets. The only backend so far.
+    /// Real processes of this program on loopback sockets.
     #[default]
     Processes,
+    /// The same nodes in virtual time, in this process: up to 1,000 of them, and repeatable.
+    Simulation,
+}
+
+impl Backend {
+    /// The word in YAML, titles and labels.
+    pub fn name(self) -> &'static str {
+        match self {
+            Backend::Processes => PROCESSES,
+            Backend::Simulation => SIMULATION,
+        }
+    }
+
+    /// The largest cluster that it can run.
+    pub fn most_nodes(self) -> u16 {
+        match self {
+            Backend::Processes => 64,
+            Backend::Simulation => 1_000,
+        }
+    }
 }
 
 /// The `cluster:` block: how many nodes, and what they are all configured with.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct ClusterSpec {
-    /// Node processes, 1 to 64.
+    /// 1 to 64 processes, or up to 1,000 simulated nodes.
     pub nodes: u16,
-    /// Worker threads of each node, 1 to 64.
+    /// Worker threads of each node's process, 1 to 64.
     pub threads: usize,
     pub fresh: Fresh,
     pub replication: Replication,
@@ -175,6 +202,9 @@ pub enum LoadMode {
     Open,
     /// A request is sent when an earlier one was answered.
     Closed,
+    /// Nothing is loaded and nothing is asked: for what nodes do among themselves.
+    #[serde(rename = "none")]
+    Idle,
 }
 
 /// The gaps between the requests of an open loop.

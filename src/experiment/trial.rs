@@ -10,6 +10,7 @@ use super::progress::Progress;
 use super::resources::Snapshot;
 use super::spec::{Arrivals, Fault, Phases};
 use crate::report::trial::{FaultWindow, Mode, ProcessUse, Trial};
+use quorate_strategies::NodeId;
 use quorate_workloads::Arrival;
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -47,15 +48,12 @@ impl Bench<'_> {
     /// # Errors
     /// If a node ends that no fault killed: its last log lines are in the error.
     pub fn run(&mut self, id: &str, planned: &Planned) -> Result<Option<Trial>, Error> {
-        let skew = planned.workload.realised_skew(
-            planned.records,
-            planned.seed,
-            (20 * planned.records).clamp(20_000, SKEW_DRAWS),
-        );
+        let realised_skew = realised_skew(planned);
         if !self.pause(Duration::from_secs_f64(self.phases.settle_s))? {
             return Ok(None);
         }
-        let parameters = self.parameters(planned);
+        let nodes = self.cluster.members().map(|member| member.id).collect();
+        let parameters = parameters(planned, self.phases, nodes);
         let load = Running::start(Arc::clone(self.store), parameters)
             .map_err(|error| Error::Client(error.to_string()))?;
         let seen = self.watch(&load);
@@ -79,44 +77,9 @@ impl Bench<'_> {
             saturated,
             faults: seen.faults,
             counters: seen.counters,
-            realised_skew: Some([
-                skew.top_key,
-                skew.top_1_percent,
-                skew.top_10_percent,
-                skew.top_20_percent,
-            ]),
+            realised_skew,
             measures: Vec::new(),
         }))
-    }
-
-    fn parameters(&self, planned: &Planned) -> Parameters {
-        let timing = &planned.cluster.timing;
-        let longest_ms = timing.read_timeout_ms.max(timing.write_timeout_ms);
-        let offer = match planned.cell.mode {
-            Mode::Closed { outstanding } => Offer::Closed { outstanding },
-            Mode::Open { rate } => {
-                let arrival = match planned.load.arrival {
-                    Arrivals::Constant => Arrival::Constant,
-                    Arrivals::Poisson => Arrival::Poisson,
-                };
-                Offer::Open { rate, arrival }
-            }
-        };
-        Parameters {
-            workload: planned.workload.clone(),
-            records: planned.records,
-            seed: planned.seed,
-            // At most 16: the specification was checked.
-            r: planned.cell.r as u8,
-            w: planned.cell.w as u8,
-            route: planned.load.route,
-            nodes: self.cluster.members().map(|member| member.id).collect(),
-            context: planned.load.context,
-            offer,
-            warm_up: Duration::from_secs_f64(self.phases.warm_up_s),
-            measure: Duration::from_secs_f64(self.phases.measure_s),
-            answer_limit: Duration::from_millis(longest_ms.into()) + ANSWER_GRACE,
-        }
     }
 
     /// Idle time. False: interrupted.
@@ -183,4 +146,46 @@ impl Bench<'_> {
             std::thread::sleep(left.min(POLL));
         }
     }
+}
+
+/// What the load of a trial offers to these nodes.
+pub(super) fn parameters(planned: &Planned, phases: Phases, nodes: Vec<NodeId>) -> Parameters {
+    let timing = &planned.cluster.timing;
+    let longest_ms = timing.read_timeout_ms.max(timing.write_timeout_ms);
+    let offer = match planned.cell.mode {
+        Mode::Closed { outstanding } => Offer::Closed { outstanding },
+        Mode::Idle => Offer::Idle,
+        Mode::Open { rate } => {
+            let arrival = match planned.load.arrival {
+                Arrivals::Constant => Arrival::Constant,
+                Arrivals::Poisson => Arrival::Poisson,
+            };
+            Offer::Open { rate, arrival }
+        }
+    };
+    Parameters {
+        workload: planned.workload.clone(),
+        records: planned.records,
+        seed: planned.seed,
+        // At most 16: the specification was checked.
+        r: planned.cell.r as u8,
+        w: planned.cell.w as u8,
+        route: planned.load.route,
+        nodes,
+        context: planned.load.context,
+        offer,
+        warm_up: Duration::from_secs_f64(phases.warm_up_s),
+        measure: Duration::from_secs_f64(phases.measure_s),
+        answer_limit: Duration::from_millis(longest_ms.into()) + ANSWER_GRACE,
+    }
+}
+
+/// How skewed the requests of a trial are; nothing where there are none.
+pub(super) fn realised_skew(planned: &Planned) -> Option<[f64; 4]> {
+    if planned.cell.mode == Mode::Idle {
+        return None;
+    }
+    let draws = (20 * planned.records).clamp(20_000, SKEW_DRAWS);
+    let skew = planned.workload.realised_skew(planned.records, planned.seed, draws);
+    Some([skew.top_key, skew.top_1_percent, skew.top_10_percent, skew.top_20_percent])
 }

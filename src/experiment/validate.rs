@@ -2,12 +2,12 @@
 
 use super::error::SpecError;
 use super::parse::{Source, unknown};
-use super::spec::{Fault, LoadMode, Matrix, Spec};
-use crate::report::trial::Target;
+use super::spec::{Backend, Fault, LoadMode, Matrix, Spec};
+use crate::report::trial::{BACKEND_LABEL, SIMULATION, Target};
+use crate::sim::Link;
 use quorate_workloads::Workload;
 
 const LONGEST_S: f64 = 86_400.0;
-const MOST_NODES: u16 = 64;
 const MOST_REPLICAS: usize = 16;
 const MOST_OUTSTANDING: u32 = 16_384;
 const HIGHEST_RATE: f64 = 1e7;
@@ -52,6 +52,7 @@ pub fn cell(
     axes: &Matrix,
 ) -> Result<(), SpecError> {
     cluster(source, spec, axes)?;
+    world(source, spec, axes)?;
     load(source, spec, axes)?;
     let place = axes.place("workload", "workload");
     if workload.proportions.scan > 0.0 {
@@ -86,9 +87,13 @@ fn require(
 fn cluster(source: &Source, spec: &Spec, axes: &Matrix) -> Result<(), SpecError> {
     let cluster = &spec.cluster;
     let nodes = cluster.nodes;
-    let few = format!("1 to {MOST_NODES}");
+    let most = spec.backend.most_nodes();
+    let few = match spec.backend {
+        Backend::Processes => format!("1 to {most}; `backend: {SIMULATION}` takes more"),
+        Backend::Simulation => format!("1 to {most}"),
+    };
     let field = axes.place("nodes", "cluster.nodes");
-    require(source, &field, &nodes, (1..=MOST_NODES).contains(&nodes), &few)?;
+    require(source, &field, &nodes, (1..=most).contains(&nodes), &few)?;
     let threads = (1..=64).contains(&cluster.threads);
     require(source, "cluster.threads", &cluster.threads, threads, "1 to 64")?;
     let n = cluster.replication.n;
@@ -112,11 +117,45 @@ fn cluster(source: &Source, spec: &Spec, axes: &Matrix) -> Result<(), SpecError>
     })
 }
 
+/// The network and the disks of a simulation. Where some cells run in processes, those go without.
+fn world(source: &Source, spec: &Spec, axes: &Matrix) -> Result<(), SpecError> {
+    let simulates = |value: &serde_json::Value| value.as_str() == Some(SIMULATION);
+    let mut values = axes.0.iter().filter(|(axis, _)| axis == BACKEND_LABEL);
+    let simulated = spec.backend == Backend::Simulation
+        || values.any(|(_, values)| values.iter().any(simulates));
+    for (field, given) in [("network", spec.network.is_some()), ("disk", spec.disk.is_some())] {
+        if given && !simulated {
+            let under = |axis: &str| axis == field || axis.starts_with(&format!("{field}."));
+            let axis = axes.0.iter().find(|(axis, _)| under(axis));
+            let place = axis.map_or(field.to_string(), |(axis, _)| format!("matrix.{axis}"));
+            let message = "real processes have the network and the disks of their machine; \
+                           allowed: with `backend: simulation`";
+            return Err(source.error(&place, message));
+        }
+    }
+    spec.network.map_or(Ok(()), |link| network(source, axes, &link))
+}
+
+fn network(source: &Source, axes: &Matrix, link: &Link) -> Result<(), SpecError> {
+    let shares = [("loss", link.loss), ("duplicate", link.duplicate), ("reorder", link.reorder)];
+    for (name, found) in shares {
+        let field = axes.place("network", &format!("network.{name}"));
+        let fits = (0.0..=1.0).contains(&found);
+        require(source, &field, &found, fits, "a probability: 0 to 1")?;
+    }
+    let field = axes.place("network", "network.bytes_per_s");
+    match link.bytes_per_s {
+        Some(0) => Err(source.error(&field, "found 0; allowed: 1 and more, or nothing: no limit")),
+        _ => Ok(()),
+    }
+}
+
 fn load(source: &Source, spec: &Spec, axes: &Matrix) -> Result<(), SpecError> {
     let load = &spec.load;
     let connections = (1..=16).contains(&load.connections);
     require(source, "load.connections", &load.connections, connections, "1 to 16")?;
     match load.mode {
+        LoadMode::Idle => Ok(()),
         LoadMode::Open => {
             let field = axes.place("rate", "load.rate");
             let Some(rate) = load.rate else {

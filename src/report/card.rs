@@ -285,6 +285,7 @@ fn coordinates(group: &Group<'_>, names: &Names, first: bool) -> Vec<String> {
     let offered = match cell.mode {
         Mode::Open { rate } => number::count(rate),
         Mode::Closed { outstanding } => format!("closed {outstanding}"),
+        Mode::Idle => NONE.into(),
     };
     let achieved = number::median(&group.each(group::achieved));
     vec![

@@ -178,6 +178,7 @@ fn cell_fields(trial: &Trial) -> Vec<String> {
     let (mode, rate, outstanding) = match mode {
         Mode::Open { rate } => ("open", rate.to_string(), String::new()),
         Mode::Closed { outstanding } => ("closed", String::new(), outstanding.to_string()),
+        Mode::Idle => ("none", String::new(), String::new()),
     };
     let levels = [n, r, w].map(u32::to_string);
     let mut fields = vec![trial.id.clone(), workload.clone()];

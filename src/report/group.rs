@@ -126,6 +126,7 @@ pub(super) fn load_name(mode: Mode) -> String {
     match mode {
         Mode::Open { rate } => format!("{}/s offered", number::count(rate)),
         Mode::Closed { outstanding } => format!("closed, {outstanding} outstanding"),
+        Mode::Idle => "without load".to_string(),
     }
 }
 
@@ -203,6 +204,7 @@ pub(super) fn modes(groups: &[&Group<'_>]) -> Vec<Mode> {
     let order = |mode: &Mode| match *mode {
         Mode::Closed { outstanding } => (0, f64::from(outstanding)),
         Mode::Open { rate } => (1, rate),
+        Mode::Idle => (2, 0.0),
     };
     modes.sort_by(|a, b| {
         let (a, b) = (order(a), order(b));

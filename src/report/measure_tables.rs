@@ -107,6 +107,7 @@ fn coordinates(group: &Group<'_>, names: &Names) -> Vec<String> {
     let offered = match cell.mode {
         Mode::Open { rate } => number::count(rate),
         Mode::Closed { outstanding } => format!("closed {outstanding}"),
+        Mode::Idle => NONE.to_string(),
     };
     vec![names.levels(cell), names.labels(cell), cell.workload.clone(), offered]
 }

@@ -23,6 +23,7 @@ fn by_coordinates(a: &Cell, b: &Cell) -> Ordering {
     let load = |cell: &Cell| match cell.mode {
         Mode::Closed { outstanding } => (0, f64::from(outstanding)),
         Mode::Open { rate } => (1, rate),
+        Mode::Idle => (2, 0.0),
     };
     let (load_a, load_b) = (load(a), load(b));
     (a.workload.cmp(&b.workload))

@@ -27,6 +27,9 @@ pub enum Mode {
     Closed { outstanding: u32 },
     /// Sent when due, whether or not earlier ones returned: operations per second.
     Open { rate: f64 },
+    /// Nothing is asked.
+    #[serde(rename = "none")]
+    Idle,
 }
 
 /// The coordinates of a trial in the experiment's matrix, as they stand in the tables and plots.

@@ -48,6 +48,7 @@ mod tests;
 pub mod text;
 mod world;
 
+pub use crate::node::Event;
 pub use clock::WALL_START_US;
 pub use config::{Config, DiskSpeed};
 pub use delay::{Delay, Model, NoDelay};

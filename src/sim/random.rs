@@ -6,7 +6,7 @@ pub enum Purpose {
     Network,
     Machines,
     Node(u64),
-    /// Load and faults of a random scenario.
+    /// Load and faults of a random scenario, and the instants at which an experiment starts nodes.
     Scenario,
     /// The requests of an experiment's load.
     Load,

@@ -2,7 +2,7 @@
 
 use super::pacer::Paced;
 use super::recorder::{Done, Fate, Measured, Recorder};
-use super::{OPEN_LIMIT, Offer, Parameters, Store};
+use super::{Clock, OPEN_LIMIT, Offer, Parameters, Store};
 use crate::client::{Route, Sink};
 use crate::experiment::spec::{ContextUse, RouteSpec};
 use crate::message::{Level, Operation as Ask, Outcome, Reply, Request};
@@ -19,7 +19,7 @@ use std::time::{Duration, Instant};
 /// All operations of one trial: one slot for each that may be in flight, named by its tag.
 pub struct Flight {
     store: Arc<dyn Store>,
-    pub origin: Instant,
+    clock: Clock,
     warm_up_ns: u64,
     /// End of the measured phase; moved forward by an interruption.
     end_ns: AtomicU64,
@@ -58,10 +58,11 @@ struct Pending {
 }
 
 impl Flight {
-    pub fn new(store: Arc<dyn Store>, parameters: &Parameters) -> Arc<Flight> {
+    pub fn new(store: Arc<dyn Store>, parameters: &Parameters, clock: Clock) -> Arc<Flight> {
         let (closed, limit) = match parameters.offer {
             Offer::Closed { outstanding } => (true, outstanding),
             Offer::Open { .. } => (false, OPEN_LIMIT),
+            Offer::Idle => (false, 0),
         };
         let Parameters { workload, records, seed, .. } = parameters;
         let stream = OperationStream::new(workload, *records, *seed, 0);
@@ -70,7 +71,7 @@ impl Flight {
         let landed = Landed { recorder: Recorder::new(warm_up_ns), free: (0..limit).collect() };
         Arc::new_cyclic(|own| Flight {
             store,
-            origin: Instant::now(),
+            clock,
             warm_up_ns,
             end_ns: AtomicU64::new(warm_up_ns + nanoseconds(parameters.measure)),
             answer_limit: parameters.answer_limit,
@@ -91,7 +92,7 @@ impl Flight {
     }
 
     pub fn now_ns(&self) -> u64 {
-        nanoseconds(self.origin.elapsed())
+        self.clock.now_ns()
     }
 
     pub fn end_ns(&self) -> u64 {
@@ -104,6 +105,11 @@ impl Flight {
 
     pub fn answered(&self) -> u64 {
         self.answered.load(Ordering::Relaxed)
+    }
+
+    /// Operations that wait for their answer.
+    pub fn in_flight(&self) -> usize {
+        self.in_flight.load(Ordering::Acquire)
     }
 
     /// Operations that were due until now and not later than this are the last.
@@ -225,7 +231,7 @@ impl Flight {
     /// Waits until nothing is in flight, or no answer can come any more.
     pub fn await_answers(&self) {
         let begin = Instant::now();
-        while self.in_flight.load(Ordering::Acquire) > 0 && begin.elapsed() < self.answer_limit {
+        while self.in_flight() > 0 && begin.elapsed() < self.answer_limit {
             std::thread::sleep(Duration::from_millis(2));
         }
     }

@@ -38,6 +38,7 @@
 //!   of up to that plus the kernel's own latency. It is in the lag histogram and in the response
 //!   time.
 
+mod clock;
 mod flight;
 mod pacer;
 pub mod populate;
@@ -45,10 +46,12 @@ mod recorder;
 #[cfg(test)]
 mod tests;
 
+pub(in crate::experiment) use clock::Clock;
+pub(in crate::experiment) use flight::Flight;
+pub(in crate::experiment) use pacer::Paced;
 pub use recorder::Measured;
 
-use self::flight::Flight;
-use self::pacer::{Paced, Pacer};
+use self::pacer::Pacer;
 use super::spec::{ContextUse, RouteSpec};
 use crate::client::{Route, Sink};
 use crate::message::Request;
@@ -98,10 +101,12 @@ pub struct Parameters {
 pub enum Offer {
     Closed { outstanding: u32 },
     Open { rate: f64, arrival: Arrival },
+    Idle,
 }
 
 /// A load that is being offered.
 pub struct Running {
+    origin: Instant,
     flight: Arc<Flight>,
     pacer: Option<JoinHandle<Paced>>,
 }
@@ -109,8 +114,10 @@ pub struct Running {
 impl Running {
     /// Starts to offer: the warm-up begins now.
     pub fn start(store: Arc<dyn Store>, parameters: Parameters) -> std::io::Result<Running> {
-        let flight = Flight::new(store, &parameters);
+        let origin = Instant::now();
+        let flight = Flight::new(store, &parameters, Clock::Real(origin));
         let pacer = match parameters.offer {
+            Offer::Idle => None,
             Offer::Closed { .. } => {
                 flight.fill();
                 None
@@ -120,12 +127,12 @@ impl Running {
                 Some(std::thread::Builder::new().name("pacer".into()).spawn(move || pacer.run())?)
             }
         };
-        Ok(Running { flight, pacer })
+        Ok(Running { origin, flight, pacer })
     }
 
     /// When the warm-up began.
     pub fn origin(&self) -> Instant {
-        self.flight.origin
+        self.origin
     }
 
     /// Operations answered so far, the warm-up's included.

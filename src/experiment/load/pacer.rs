@@ -30,6 +30,14 @@ impl Default for Paced {
     }
 }
 
+impl Paced {
+    /// Counts an operation of the measured phase that was sent.
+    pub fn sent(&mut self, due_ns: u64, sent_ns: u64) {
+        self.due += 1;
+        self.lag.saturating_record((sent_ns.saturating_sub(due_ns) / 1_000).max(1));
+    }
+}
+
 /// Runs on a thread of its own.
 pub struct Pacer {
     flight: Arc<Flight>,
@@ -69,15 +77,10 @@ impl Pacer {
                 return self.give_up(due_ns);
             };
             let sent_ns = self.flight.launch(slot, due_ns);
-            self.count(due_ns, sent_ns);
+            if due_ns >= self.flight.warm_up_ns() {
+                self.paced.sent(due_ns, sent_ns);
+            }
             due_ns = self.schedule.next_ns();
-        }
-    }
-
-    fn count(&mut self, due_ns: u64, sent_ns: u64) {
-        if due_ns >= self.flight.warm_up_ns() {
-            self.paced.due += 1;
-            self.paced.lag.saturating_record((sent_ns.saturating_sub(due_ns) / 1_000).max(1));
         }
     }
 

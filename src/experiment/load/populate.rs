@@ -33,11 +33,9 @@ pub fn populate(
     watch: &mut dyn FnMut(u64) -> bool,
 ) -> Result<bool, String> {
     let loader = Loader::new(Arc::clone(store), workload.clone(), records, seed);
-    for _ in 0..OUTSTANDING {
-        loader.next();
-    }
+    loader.begin();
     loop {
-        let written = loader.written.load(Ordering::Acquire);
+        let written = loader.written();
         if !watch(written) {
             return Ok(false);
         }
@@ -49,7 +47,9 @@ pub fn populate(
     }
 }
 
-struct Loader {
+/// The records that are under way. Drives itself by its answers once it has begun; what failed
+/// waits for [`Loader::again`].
+pub(in crate::experiment) struct Loader {
     store: Arc<dyn Store>,
     workload: Workload,
     records: u64,
@@ -63,7 +63,7 @@ struct Loader {
 }
 
 impl Loader {
-    fn new(store: Arc<dyn Store>, workload: Workload, records: u64, seed: u64) -> Arc<Loader> {
+    pub fn new(store: Arc<dyn Store>, workload: Workload, records: u64, seed: u64) -> Arc<Loader> {
         Arc::new_cyclic(|own| Loader {
             store,
             workload,
@@ -74,6 +74,16 @@ impl Loader {
             failed: Mutex::default(),
             own: own.clone(),
         })
+    }
+
+    pub fn begin(&self) {
+        for _ in 0..OUTSTANDING {
+            self.next();
+        }
+    }
+
+    pub fn written(&self) -> u64 {
+        self.written.load(Ordering::Acquire)
     }
 
     fn next(&self) {
@@ -101,7 +111,7 @@ impl Loader {
     }
 
     /// Sends failed records again.
-    fn again(&self) -> Result<(), String> {
+    pub fn again(&self) -> Result<(), String> {
         let failed = std::mem::take(&mut *self.failed.lock());
         for (tag, message) in failed {
             let (number, attempt) = (tag & ((1 << 56) - 1), (tag >> 56) as u32);

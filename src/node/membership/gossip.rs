@@ -15,6 +15,32 @@ use crate::node::{Effect, Event, Timer};
 use quorate_strategies::NodeId;
 use rand::RngExt;
 
+/// A peer's digests, asked for ids in ascending order. A node sends them in that order, too, so all
+/// answers together cost one walk; digests in any other order are found by looking at all.
+struct Told<'a> {
+    digests: &'a [Digest],
+    sorted: bool,
+    next: usize,
+}
+
+impl<'a> Told<'a> {
+    fn new(digests: &'a [Digest]) -> Self {
+        Told { digests, sorted: digests.is_sorted_by_key(|digest| digest.id), next: 0 }
+    }
+
+    /// What the peer knows of a member: (incarnation, version), (0, 0) where it says nothing.
+    fn of(&mut self, id: NodeId) -> (u64, u64) {
+        let found = if self.sorted {
+            let ahead = self.digests[self.next..].iter().position(|digest| digest.id >= id);
+            self.next = ahead.map_or(self.digests.len(), |steps| self.next + steps);
+            self.digests.get(self.next).filter(|digest| digest.id == id)
+        } else {
+            self.digests.iter().find(|digest| digest.id == id)
+        };
+        found.map_or((0, 0), |digest| (digest.incarnation, digest.version))
+    }
+}
+
 impl Membership {
     /// Time for a round: any peer may be the partner, also one that seems down, for it may be back.
     pub fn gossip_due(&mut self, scene: &mut Scene) {
@@ -46,10 +72,10 @@ impl Membership {
     /// A peer opens a round: tell what it has not, ask for what we have not.
     pub fn compare(&mut self, scene: &mut Scene, from: NodeId, digests: &[Digest]) {
         let (mut members, mut wanted) = (Vec::new(), Vec::new());
+        let mut told = Told::new(digests);
         for member in &self.members {
             let ours = (member.state.incarnation, member.state.version);
-            let theirs = digests.iter().find(|digest| digest.id == member.state.id);
-            let theirs = theirs.map_or((0, 0), |digest| (digest.incarnation, digest.version));
+            let theirs = told.of(member.state.id);
             if ours > theirs {
                 members.push(member.state.clone());
             } else if theirs > ours && member.state.id == self.id {
@@ -97,6 +123,23 @@ impl Membership {
             scene.event(Event::Impersonated { incarnation: state.incarnation });
         } else {
             self.members[index].state = state;
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn digests_are_found_in_any_order() {
+        let digest = |id: u64| Digest { id: NodeId(id), incarnation: 10 * id, version: id };
+        for order in [[2, 4, 9], [9, 2, 4]] {
+            let digests = order.map(digest);
+            let mut told = Told::new(&digests);
+            let found = [1, 2, 3, 4, 8, 9, 10].map(|id| told.of(NodeId(id)));
+            let none = (0, 0);
+            assert_eq!(found, [none, (20, 2), none, (40, 4), none, (90, 9), none], "{order:?}");
         }
     }
 }

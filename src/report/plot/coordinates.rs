@@ -19,9 +19,14 @@ pub(super) fn of(cell: &Cell) -> Coordinates {
         all.insert(name.into(), value.to_string());
     }
     match cell.mode {
-        Mode::Open { rate } => all.insert("offered rate (operations/s)".into(), rate.to_string()),
-        Mode::Closed { outstanding } => all.insert(OUTSTANDING.into(), outstanding.to_string()),
-    };
+        Mode::Open { rate } => {
+            all.insert("offered rate (operations/s)".into(), rate.to_string());
+        }
+        Mode::Closed { outstanding } => {
+            all.insert(OUTSTANDING.into(), outstanding.to_string());
+        }
+        Mode::Idle => {}
+    }
     for (label, value) in &cell.labels {
         let last = label.rsplit('.').next().unwrap_or(label);
         let name = if all.contains_key(last) { label } else { last };

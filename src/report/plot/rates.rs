@@ -37,7 +37,7 @@ pub(super) fn figures(run: &Run) -> Vec<Named> {
 fn rate(group: &Group<'_>) -> Option<f64> {
     match group.cell.mode {
         Mode::Open { rate } => Some(rate),
-        Mode::Closed { .. } => None,
+        Mode::Closed { .. } | Mode::Idle => None,
     }
 }
 
