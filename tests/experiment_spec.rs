@@ -57,7 +57,7 @@ fn unknown_names_suggest_the_near_one() {
             "did you mean `threshold`?",
         ),
         ("load: {mode: opne, rate: 1}", "unknown value `opne`, did you mean `open`?"),
-        ("backend: simulator", "unknown value `simulator`; allowed: processes"),
+        ("backend: simulator", "unknown value `simulator`, did you mean `simulation`?"),
         ("faults: [{partition: {node: 1}}]", "unknown value `partition`; allowed: pause, kill"),
         (
             "matrix: {quorm: [[1, 1]]}",

@@ -10,10 +10,12 @@ use super::matrix::{self, Plan, Planned};
 use super::progress::{Progress, length};
 use super::provenance;
 use super::scratch::Scratch;
-use super::spec::Fresh;
+use super::simulation;
+use super::spec::{Backend, Fresh};
 use super::trial::Bench;
-use crate::report::trial::{PROCESSES, RunInfo, Trial};
+use crate::report::trial::{Mode, RunInfo, Trial};
 use crate::report::{RunWriter, Summary};
+use std::ops::Range;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -67,7 +69,9 @@ pub fn expected(plan: &Plan) -> Duration {
     let trial_s = phases.settle_s + phases.warm_up_s + phases.measure_s + 0.2;
     let mut seconds = 0.0;
     let mut before: Option<&Planned> = None;
-    for planned in &plan.trials {
+    let simulated = |planned: &&Planned| planned.backend == Backend::Simulation;
+    seconds += simulation::expected_s(phases, plan.trials.iter().filter(simulated));
+    for planned in plan.trials.iter().filter(|planned| !simulated(planned)) {
         if before.is_none_or(|before| needs_fresh(plan, before, planned)) {
             seconds += START_S + planned.records as f64 / LOADED_PER_S;
         }
@@ -119,7 +123,7 @@ impl<'a> Runner<'a> {
         let info = RunInfo {
             experiment: spec.name.clone(),
             question: spec.question.clone(),
-            backend: PROCESSES.to_string(),
+            backend: backends(plan),
             targets: spec.targets.clone(),
             interrupted: true,
             provenance: provenance::collect(spec.seed, &spec.cluster.engine, scratch.path()),
@@ -140,8 +144,18 @@ impl<'a> Runner<'a> {
     /// True when every trial ran to its end, false when the user ended the run.
     fn all(&mut self) -> Result<bool, Error> {
         let mut before: Option<&Planned> = None;
-        for (index, planned) in self.plan.trials.iter().enumerate() {
-            let id = format!("{:03}", index + 1);
+        let mut next = 0;
+        while let Some(planned) = self.plan.trials.get(next) {
+            let index = next;
+            if planned.backend == Backend::Simulation {
+                next = self.simulated_until(index);
+                if !self.simulate(index..next)? {
+                    return Ok(false);
+                }
+                continue;
+            }
+            next += 1;
+            let id = id(index);
             if before.is_none_or(|before| needs_fresh(self.plan, before, planned)) {
                 self.end_cluster();
                 match self.start(&id, planned) {
@@ -162,6 +176,29 @@ impl<'a> Runner<'a> {
         Ok(true)
     }
 
+    /// The first trial from `first` on that runs in processes.
+    fn simulated_until(&self, first: usize) -> usize {
+        let simulated = |planned: &&Planned| planned.backend == Backend::Simulation;
+        first + self.plan.trials[first..].iter().take_while(simulated).count()
+    }
+
+    /// Runs neighbouring trials in virtual time. False: the user ended the run.
+    fn simulate(&mut self, places: Range<usize>) -> Result<bool, Error> {
+        let (plan, interrupt, first) = (self.plan, self.interrupt, places.start);
+        let all = plan.trials.len();
+        let bench = simulation::Bench::new(&plan.spec, interrupt);
+        let trials: Vec<(String, &Planned)> =
+            places.map(|index| (id(index), &plan.trials[index])).collect();
+        self.progress.step(&format!("simulating {} trials", trials.len()));
+        simulation::run(&bench, &trials, |place, trial| {
+            let index = first + place;
+            let title = title(index + 1, all, &plan.trials[index]);
+            self.progress.say(&format!("{title}: {}", outline(&trial)));
+            self.progress.at((place + 1) as f64 / trials.len() as f64, String::new);
+            self.keep(&trial)
+        })
+    }
+
     fn start(&mut self, id: &str, planned: &Planned) -> Result<(), Error> {
         let nodes = planned.cluster.nodes;
         self.progress.step(&format!("starting {nodes} node{}", if nodes == 1 { "" } else { "s" }));
@@ -170,7 +207,20 @@ impl<'a> Runner<'a> {
         let seed = self.plan.spec.seed;
         let mut cluster = Cluster::start(&planned.cluster, seed, &dir, &stop)?;
         let connection = Connection::open(&cluster, &planned.cluster, &planned.load)?;
-        let records = planned.records;
+        if planned.cell.mode != Mode::Idle {
+            self.populate(&mut cluster, &connection, planned)?;
+        }
+        self.live = Some(Live { connection, cluster, dir, id: id.to_string() });
+        Ok(())
+    }
+
+    fn populate(
+        &self,
+        cluster: &mut Cluster,
+        connection: &Connection,
+        planned: &Planned,
+    ) -> Result<(), Error> {
+        let (records, seed) = (planned.records, self.plan.spec.seed);
         self.progress.step(&format!("loading {records} records"));
         let mut died = Ok(());
         let mut watch = |written: u64| {
@@ -181,12 +231,10 @@ impl<'a> Runner<'a> {
         let loaded = populate(connection.store(), &planned.workload, records, seed, &mut watch);
         died?;
         match loaded {
-            Ok(true) => {}
-            Ok(false) => return Err(Error::Interrupted),
-            Err(message) => return Err(Error::Loading(message)),
+            Ok(true) => Ok(()),
+            Ok(false) => Err(Error::Interrupted),
+            Err(message) => Err(Error::Loading(message)),
         }
-        self.live = Some(Live { connection, cluster, dir, id: id.to_string() });
-        Ok(())
     }
 
     fn trial(&mut self, id: &str, planned: &Planned) -> Result<Option<Trial>, Error> {
@@ -250,6 +298,19 @@ impl<'a> Runner<'a> {
     }
 }
 
+/// Names the folder of a trial by its place in the plan.
+fn id(index: usize) -> String {
+    format!("{:03}", index + 1)
+}
+
+/// The backend of all trials, or both in words.
+fn backends(plan: &Plan) -> String {
+    let mut names: Vec<&str> = plan.trials.iter().map(|planned| planned.backend.name()).collect();
+    names.sort_unstable();
+    names.dedup();
+    names.join(" and ")
+}
+
 /// `trial 3/30 ycsb_a R=1 W=3, open loop at 3000/s`.
 pub fn title(number: usize, of: usize, planned: &Planned) -> String {
     format!("trial {number}/{of} {}", matrix::title(planned))
@@ -258,10 +319,16 @@ pub fn title(number: usize, of: usize, planned: &Planned) -> String {
 /// The trial in a line, while the next one runs.
 fn outline(trial: &Trial) -> String {
     let answered: u64 = trial.operations.iter().map(|all| all.outcomes.acknowledged).sum();
-    let mut parts = vec![format!("{:.0} op/s", answered as f64 / trial.measured_s)];
+    let mut parts = Vec::new();
+    if trial.cell.mode != Mode::Idle {
+        parts.push(format!("{:.0} op/s", answered as f64 / trial.measured_s));
+    }
     for operation in &trial.operations {
         let ms = |quantile| operation.response.value_at_quantile(quantile) as f64 / 1_000.0;
         parts.push(format!("{} p50 {:.2} p99 {:.2} ms", operation.kind, ms(0.5), ms(0.99)));
+    }
+    for measure in &trial.measures {
+        parts.push(format!("{} {:.4} {}", measure.name, measure.value, measure.unit));
     }
     let lost: u64 =
         trial.operations.iter().map(|all| all.outcomes.failed + all.outcomes.unknown).sum();

@@ -88,6 +88,12 @@ pub const MISTAKES_PER_PEER_HOUR: Quantity = Quantity {
     about: "how often a node took a living peer for down, by hour and observed peer",
 };
 
+pub const MISTAKE_DURATION_S: Quantity = Quantity {
+    name: "mistake_duration_s",
+    unit: "s",
+    about: "from the moment when a node takes a living peer for down until it hears of it again",
+};
+
 pub const ROUNDS_TO_INFORM_ALL: Quantity = Quantity {
     name: "rounds_to_inform_all",
     unit: "rounds",
@@ -98,6 +104,13 @@ pub const BYTES_PER_NODE_S: Quantity = Quantity {
     name: "bytes_per_node_s",
     unit: "B/s",
     about: "bytes of all messages that a node sends to others in a second, as they are encoded",
+};
+
+pub const GOSSIP_BYTES_PER_NODE_S: Quantity = Quantity {
+    name: "gossip_bytes_per_node_s",
+    unit: "B/s",
+    about: "bytes of the batches with gossip that a node sends to others in a second, as they are \
+            encoded",
 };
 
 impl Quantity {

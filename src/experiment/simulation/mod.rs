@@ -33,6 +33,8 @@
 //! * There are no processes, so no CPU and memory of theirs, and no counters but the world's own.
 
 mod client;
+mod closed_form;
+mod measures;
 mod pace;
 mod script;
 mod stage;
@@ -43,6 +45,7 @@ pub use trial::Bench;
 
 use super::error::Error;
 use super::matrix::Planned;
+use super::spec::{LoadMode, Phases};
 use crate::report::trial::Trial;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc;
@@ -74,6 +77,33 @@ pub fn run(
         stop.store(true, Ordering::Relaxed);
         outcome.map(|kept| kept == trials.len())
     })
+}
+
+/// About what a core steps through in a second.
+const HAPPENINGS_PER_S: f64 = 1e6;
+
+/// How long simulated trials are expected to take on this machine: by what their timers and
+/// requests make happen.
+pub fn expected_s<'a>(phases: &Phases, trials: impl Iterator<Item = &'a Planned>) -> f64 {
+    let cores = std::thread::available_parallelism().map_or(1, |cores| cores.get());
+    let happenings = |planned: &Planned| {
+        let timing = &planned.cluster.timing;
+        let per_s = |interval_ms: u32| 1e3 / f64::from(interval_ms.max(1));
+        let nodes = f64::from(planned.cluster.nodes);
+        // A read or a write is some packets, commits and timers for each replica.
+        let per_operation = 6.0 * planned.cluster.replication.n as f64;
+        let rate = match planned.load.mode {
+            LoadMode::Open => planned.load.rate.unwrap_or_default(),
+            // What answers within a millisecond allow.
+            LoadMode::Closed => 1e3 * f64::from(planned.load.outstanding.unwrap_or_default()),
+            LoadMode::Idle => 0.0,
+        };
+        let timers = per_s(timing.judged_every_ms()) + 4.0 * per_s(timing.gossip_interval_ms);
+        let beats = nodes * per_s(timing.heartbeat_interval_ms);
+        nodes * (timers + beats) + rate * per_operation
+    };
+    let virtual_s = phases.settle_s + phases.warm_up_s + phases.measure_s;
+    trials.map(happenings).sum::<f64>() * virtual_s / HAPPENINGS_PER_S / cores as f64
 }
 
 /// Hands over what has ended in the order of its place, until something is missing. Answers how

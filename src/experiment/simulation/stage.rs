@@ -44,13 +44,15 @@ impl<'a> Stage<'a> {
     /// load asked for meanwhile is on its way.
     pub fn run_to(&mut self, until_us: u64) -> Result<(), Interrupted> {
         let until_us = until_us.max(self.world.now_us());
+        self.client.send(&self.world);
         loop {
-            self.client.send(&self.world);
+            // Asked anew each time: what happens may make something due here sooner.
             let next_us = self.client.next_us().map_or(until_us, |at_us| at_us.min(until_us));
             // The world's own happenings come first, then those of the client at the same instant.
-            while self.world.advance(next_us) {
+            if self.world.advance(next_us) {
                 self.hear();
                 self.look_up()?;
+                continue;
             }
             let now_ns = (next_us - self.origin_us) * 1_000;
             self.clock_ns.store(now_ns, Ordering::Relaxed);

@@ -1,6 +1,7 @@
 //! One trial on a world: start the nodes, load the records, warm up, measure.
 
 use super::client::Client;
+use super::measures;
 use super::pace::Pace;
 use super::script::{self, Deed, Step, us};
 use super::stage::{Interrupted, Stage};
@@ -10,7 +11,7 @@ use crate::experiment::interrupt::Interrupt;
 use crate::experiment::load::populate::Loader;
 use crate::experiment::load::{Clock, Flight, Measured};
 use crate::experiment::matrix::Planned;
-use crate::experiment::spec::{Fault, Phases};
+use crate::experiment::spec::{Fault, Phases, Spec};
 use crate::experiment::trial::{parameters, realised_skew};
 use crate::report::trial::{Mode, Trial};
 use crate::sim::{Config, Log, Purpose, Tally, World, stream};
@@ -50,7 +51,11 @@ impl From<Interrupted> for End {
     }
 }
 
-impl Bench<'_> {
+impl<'a> Bench<'a> {
+    pub fn new(spec: &'a Spec, interrupt: &'a Interrupt) -> Bench<'a> {
+        Bench { phases: spec.phases, faults: &spec.faults, interrupt }
+    }
+
     /// Runs a trial. None: it was interrupted.
     ///
     /// # Errors
@@ -73,6 +78,9 @@ impl Bench<'_> {
         let (measured, seen) = self.measure(&mut stage, planned)?;
         let measure_us = us(self.phases.measure_s);
         let steps = script::steps(self.faults, measure_us);
+        let acknowledged = measured.operations.iter().map(|all| all.outcomes.acknowledged).sum();
+        let mut scalars = measures::messages(&seen.began, &seen.ended, acknowledged);
+        scalars.extend(measures::detection(&seen.found, planned));
         let Measured { measured_s, operations, by_node, seconds, schedule, saturated } = measured;
         Ok(Trial {
             id: id.to_string(),
@@ -85,10 +93,11 @@ impl Bench<'_> {
             processes: Vec::new(),
             schedule,
             saturated,
+            cut: false,
             faults: script::windows(&steps, measure_us),
             counters: counters(&seen),
             realised_skew: realised_skew(planned),
-            measures: Vec::new(),
+            measures: scalars,
         })
     }
 
