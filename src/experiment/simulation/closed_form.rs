@@ -1,9 +1,9 @@
 //! What a detector's settings promise: the mean time from a death until it is noticed.
 //!
-//! Heartbeats leave every η, each is lost with probability p, and travels for d on average. The last
-//! one that arrived left u + k·η before the death: u is even in [0, η) where deaths pay no heed to
-//! heartbeats, and k, the number lost in a row before the death, is geometric with mean p/(1−p). A
-//! detector that gives up after a silence of S therefore gives up
+//! Heartbeats leave every η, each is lost with probability p, and travels for d on average. The
+//! last one that arrived left u + k·η before the death: u is even in [0, η) where deaths pay no
+//! heed to heartbeats, and k, the number lost in a row before the death, is geometric with mean
+//! p/(1−p). A detector that gives up after a silence of S therefore gives up
 //!
 //! ```text
 //!   T_D = S − η/2 − η·p/(1−p) + d        after the death
@@ -13,8 +13,8 @@
 //! exponential form −log₁₀ e^(−S/μ) = φ, so S = φ·ln 10·μ, where the mean interval between arrivals
 //! is μ = η/(1−p). With p = 0 this is T_D = φ·2.3026·η − η/2 + d.
 //!
-//! The means are of learned intervals; a cap on them (`max_interval_ms`) or a floor would bend them.
-//! The time until the next judgement, half of its interval on average, is not in the form.
+//! The means are of learned intervals; a cap on them (`max_interval_ms`) or a floor would bend
+//! them. The time until the next judgement, half of its interval on average, is not in the form.
 
 use crate::experiment::matrix::Planned;
 use std::f64::consts::LN_10;

@@ -13,20 +13,21 @@
 //!
 //! # Invariants
 //!
-//! * A trial depends on its plan alone: not on the machine, nor on the trials beside it. Equal seeds
-//!   give equal `trial.json`, to the byte.
+//! * A trial depends on its plan alone: not on the machine, nor on the trials beside it. Equal
+//!   seeds give equal `trial.json`, to the byte.
 //! * Trials run in parallel, one world each; they are recorded in the order of the plan.
 //! * Nodes start at instants that the seed spreads over the longest of their intervals. A cluster
 //!   whose timers beat in step is a special case that flatters or damns by chance.
-//! * What is due at one instant happens in a fixed order: the world, then the client's answers, then
-//!   what the load has due, then the faults.
+//! * What is due at one instant happens in a fixed order: the world, then the client's answers,
+//!   then what the load has due, then the faults.
 //!
 //! # Caveats: what is left out, and what it would take
 //!
 //! * **Computing takes no time.** Nodes are never busy, so throughput means nothing, no load is too
 //!   high, and latencies tell of waiting alone: network, disks, timers. A closed loop asks as fast
 //!   as answers travel; its rate is a property of the delays, not of the store.
-//! * Client and nodes are [`client::LEG_US`] apart each way, over links that neither lose nor queue.
+//! * Client and nodes are [`client::LEG_US`] apart each way, over links that neither lose nor
+//!   queue.
 //! * Each trial has a world of its own, loaded anew; nothing is left over from an earlier trial.
 //! * An interrupted trial leaves no result: what was measured of it is as worthless as it is cheap
 //!   to repeat.
@@ -50,8 +51,8 @@ use crate::report::trial::Trial;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc;
 
-/// Runs trials in parallel and hands each one over in their order, with its place among them. False:
-/// the user ended the run.
+/// Runs trials in parallel and hands each one over in their order, with its place among them.
+/// False: the user ended the run.
 ///
 /// # Errors
 /// That of the first trial that fails, or of `keep`. Trials before it were handed over.
