@@ -6,8 +6,9 @@
 use crate::engine;
 use crate::level::Level;
 use crate::node::{IN_FLIGHT_MAX, REPLICAS_MAX};
+use crate::yaml::Malformed;
 use quorate_strategies::{Choice, Compaction, Conflict, Detection, Member, NodeId, Partitioning};
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize};
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
@@ -43,8 +44,10 @@ fn one() -> usize {
 pub struct MemberConfig {
     pub id: NodeId,
     /// Peers and the SDK connect here.
+    #[serde(deserialize_with = "address")]
     pub grpc: SocketAddr,
     /// HTTP clients, probes and metrics.
+    #[serde(deserialize_with = "address")]
     pub http: SocketAddr,
     #[serde(default = "unit_weight")]
     pub weight: u32,
@@ -52,6 +55,15 @@ pub struct MemberConfig {
     pub rack: String,
     #[serde(default)]
     pub data_center: String,
+}
+
+/// Names are refused: a node that resolved one differently would be another cluster's.
+fn address<'de, D: Deserializer<'de>>(deserializer: D) -> Result<SocketAddr, D::Error> {
+    let text = String::deserialize(deserializer)?;
+    text.parse().map_err(|_| {
+        let allowed = "an IP address and a port, such as 10.0.0.1:7101";
+        serde::de::Error::custom(format!("found `{text}`; allowed: {allowed}"))
+    })
 }
 
 fn unit_weight() -> u32 {
@@ -187,11 +199,19 @@ impl Default for Limits {
 pub enum ConfigError {
     #[error("{path}: {source}")]
     Read { path: String, source: std::io::Error },
-    /// The reason names line and column.
-    #[error("{path}: {reason}")]
-    Parse { path: String, reason: String },
+    #[error("{path}{}{}: {}", line_suffix(.malformed.line), field_prefix(&.malformed.field),
+        .malformed.message)]
+    Parse { path: String, malformed: Malformed },
     #[error("{path}: `{field}` is {found}; allowed: {allowed}")]
     Invalid { path: String, field: String, found: String, allowed: String },
+}
+
+fn line_suffix(line: Option<usize>) -> String {
+    line.map(|line| format!(":{line}")).unwrap_or_default()
+}
+
+fn field_prefix(field: &str) -> String {
+    if field.is_empty() { String::new() } else { format!(": {field}") }
 }
 
 /// A value that is out of range, before it is known in which file.
@@ -207,8 +227,9 @@ impl NodeConfig {
         let shown = || path.display().to_string();
         let text = std::fs::read_to_string(path)
             .map_err(|source| ConfigError::Read { path: shown(), source })?;
-        let mut config: NodeConfig = serde_yaml::from_str(&text)
-            .map_err(|error| ConfigError::Parse { path: shown(), reason: error.to_string() })?;
+        let mut config: NodeConfig = serde_yaml::from_str(&text).map_err(|error| {
+            ConfigError::Parse { path: shown(), malformed: Malformed::new(&text, &error) }
+        })?;
         config.check().map_err(|OutOfRange { field, found, allowed }| ConfigError::Invalid {
             path: shown(),
             field,
@@ -373,7 +394,11 @@ members:
     #[test]
     fn a_typo_is_refused_with_its_line() {
         let error = load(&THREE.replace("data:", "dta:")).unwrap_err().to_string();
-        assert!(error.contains("dta") && error.contains("line"), "{error}");
+        let said = "node.yaml:3: unknown field `dta`, did you mean `data`? allowed: id, data,";
+        assert!(error.contains(said), "{error}");
+        let error = load(&THREE.replace("127.0.0.1:3", "foo:27201")).unwrap_err().to_string();
+        let said = "node.yaml:6: members[1].grpc: found `foo:27201`; allowed: an IP address and";
+        assert!(error.contains(said), "{error}");
         assert!(matches!(
             NodeConfig::load(Path::new("/nowhere/node.yaml")),
             Err(ConfigError::Read { .. })

@@ -17,3 +17,4 @@ pub mod sim;
 pub mod token;
 pub mod ttl;
 pub mod wire;
+mod yaml;

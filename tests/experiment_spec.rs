@@ -6,6 +6,7 @@ use quorate::experiment::matrix::{Plan, plan};
 use quorate::experiment::parse::Source;
 use quorate::experiment::run::expected;
 use quorate::report::trial::Mode;
+use quorate_workloads::Workload;
 use std::fs;
 use std::path::Path;
 
@@ -77,6 +78,9 @@ fn values_out_of_range_are_named_with_their_line() {
         ("phases: {measure_s: 0}", "phases.measure_s: found 0; allowed: 0.1 to"),
         ("phases: {warm_up_s: -1}", "phases.warm_up_s: found -1; allowed:"),
         ("phases: {warm_up_s: .nan}", "phases.warm_up_s: found NaN; allowed:"),
+        ("cluster: {nodes: two}", "x.yaml:5: cluster.nodes: found `two`; allowed: a whole number"),
+        ("load: {mode: open, rate: .nan}", "load.rate: found NaN; allowed: operations per second"),
+        ("matrix: {rate: [~]}", "matrix.rate: a value is empty"),
         ("cluster: {nodes: 0}", "cluster.nodes: found 0; allowed: 1 to 64"),
         (
             "cluster: {nodes: 2}",
@@ -108,7 +112,7 @@ fn quorums_and_loads_that_do_not_fit_are_refused() {
         ),
         (
             "load: {mode: open, rate: fast}",
-            "x.yaml:5: invalid floating point\n  \
+            "x.yaml:5: load.rate: found `fast`; allowed: a number\n  \
              5 | load: {mode: open, rate: fast}\n    |                          ^",
         ),
         ("load: {mode: closed}", "load.outstanding: missing; a closed loop needs"),
@@ -129,7 +133,7 @@ fn targets_are_checked() {
             "targets: [{kind: read, percentile: 101, below_ms: 1}]",
             "percentile: found 101; allowed: a number from 0 to 100",
         ),
-        ("targets: [{kind: read, percentile: .nan, below_ms: 1}]", "x.yaml:6: non-finite float"),
+        ("targets: [{kind: read, percentile: .nan, below_ms: 1}]", "allowed: a finite number"),
         (
             "targets: [{kind: raed, percentile: 1, below_ms: 1}]",
             "unknown kind `raed`, did you mean `read`?",
@@ -143,8 +147,10 @@ fn workloads_are_checked() {
     check(&[
         ("workload: e", "x.yaml:5: workload: ycsb_e has scans; allowed: workloads without scans"),
         ("workload: g", "workload: unknown workload `g`"),
-        ("workload: missing/w.yaml", "workload file missing/w.yaml"),
-        ("workload: {base: a, field_lenght: 1}", "field_lenght"),
+        ("workload: missing/w.yaml", "workload file missing/w.yaml: "),
+        ("workload: {base: a, feild_count: 1}", "did you mean `field_count`?"),
+        ("workload: {base: a, field_count: x}", "field_count: found"),
+        ("workload: [a]", "workload: no workload; allowed: a name, a path, or a map of fields"),
         ("workload: {base: a, proportions: {read: 2}}", "`proportions.read` is 2; allowed:"),
         (
             "cluster: {limits: {value_bytes: 10}}",
@@ -178,7 +184,7 @@ fn text_that_is_no_experiment_is_refused_with_its_line() {
         ("", "x.yaml"),
         ("name: [", "x.yaml:"),
         ("question: y", "missing field `name`"),
-        ("name: x\nname: y\nquestion: z", "x.yaml:2: "),
+        ("name: x\nname: y\nquestion: z", "x.yaml:2: `name` stands twice in one map\n"),
         ("- name: x", "x.yaml:1: "),
     ] {
         let message = refused(text);
@@ -193,7 +199,12 @@ fn bad_settings_and_filters_name_themselves() {
     for (setting, expected) in [
         ("load.rate", "--set load.rate: a setting is path=value"),
         ("load.rte=1", "--set load.rte=1: unknown field `rte`, did you mean `rate`?"),
-        ("load.rate=[", "--set load.rate=[: the value is no YAML"),
+        ("load.rate=[", "--set load.rate=[: "),
+        ("load.rate=.nan", "--set load.rate=.nan: found `.nan`; allowed: a finite number"),
+        ("name=", "--set name=: the value is empty"),
+        ("cluster=", "--set cluster=: the value is empty"),
+        ("cluster.nodes=two", "--set cluster.nodes=two: found `two`; allowed: a whole number"),
+        ("matrix.quorum=2", "axis `quorum` is 2; allowed: a list of values"),
         (
             "cluster.engine.lsm.sync=sometimes",
             "unknown value `sometimes`; allowed: always, interval, never",
@@ -266,6 +277,8 @@ fn settings_and_filters_choose() {
     let plan = planned(&text, &["cluster.nodes=5", "phases.measure_s=1"], &["workload=b"]).unwrap();
     assert_eq!(plan.trials.len(), 2);
     assert!(plan.trials.iter().all(|t| t.cell.workload == "ycsb_b" && t.cluster.nodes == 5));
+    let plan = planned(&text, &[], &["R=1"]).unwrap();
+    assert_eq!(plan.trials.len(), 2);
     let plan = planned(&text, &["matrix.quorum=[[3, 1]]"], &["quorum=3,1", "mode=open"]).unwrap();
     assert_eq!(plan.trials.len(), 2);
     assert_eq!(plan.spec.matrix.0[0].0, "workload", "axes keep the order of the file");
@@ -280,6 +293,50 @@ fn a_resolved_specification_plans_the_same_trials() {
     assert_eq!(plan.spec, again.spec);
     let cells = |plan: &Plan| plan.trials.iter().map(|t| t.cell.clone()).collect::<Vec<_>>();
     assert_eq!(cells(&plan), cells(&again));
+}
+
+/// What a run writes down plans the same trials in any folder, without its workload's file.
+#[test]
+fn a_written_specification_needs_no_file_and_no_filter() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("x.yaml").display().to_string();
+    fs::write(folder.path().join("mine.yaml"), "base: b\nname: mine\nfield_count: 3\n").unwrap();
+    let trials = |plan: &Plan| -> Vec<_> {
+        plan.trials.iter().map(|t| (t.cell.clone(), t.workload.clone(), t.seed)).collect()
+    };
+    for lines in [
+        "workload: mine.yaml\nmatrix: {quorum: [[1, 1], [2, 2]]}",
+        "matrix: {workload: [c, mine.yaml], quorum: [[1, 1], [2, 2]]}\norder: shuffled",
+    ] {
+        let source = Source { file: file.clone(), text: with(lines) };
+        let only = ["workload=mine".to_string(), "quorum=2,2".to_string()];
+        let first = plan(&source, source.parse(&[]).unwrap(), &only).unwrap();
+        assert_eq!((first.trials.len(), first.trials[0].workload.field_count), (1, 3));
+        let again = planned(&serde_yaml::to_string(&first.spec).unwrap(), &[], &[]).unwrap();
+        assert_eq!(trials(&first), trials(&again), "{lines}");
+        assert_eq!(first.spec, again.spec);
+    }
+}
+
+#[test]
+fn a_path_is_relative_to_the_file_that_names_it() {
+    let folder = tempfile::tempdir().unwrap();
+    fs::write(folder.path().join("mine.yaml"), "field_count: 7").unwrap();
+    let found = Workload::load_from(folder.path(), "mine.yaml").unwrap();
+    assert_eq!((found.name.as_str(), found.field_count), ("mine", 7));
+    let here = Workload::load_from(folder.path(), "workloads/ycsb/b.yaml").unwrap();
+    assert_eq!(here, Workload::named("b").unwrap(), "tests run in the root");
+    assert_eq!(Workload::load_from(folder.path(), "a").unwrap().name, "ycsb_a");
+    let error = Workload::load_from(folder.path(), "no/such.yaml").unwrap_err().to_string();
+    let beside = folder.path().join("no/such.yaml");
+    assert!(error.contains(&format!("neither {} (beside", beside.display())), "{error}");
+    assert!(error.contains("nor no/such.yaml (in the current folder)"), "{error}");
+}
+
+#[test]
+fn a_filter_of_the_file_is_named_when_nothing_agrees() {
+    let message = refused(&with("only: [workload=b]"));
+    assert!(message.starts_with("only: workload=b: x.yaml: no trial has it"), "{message}");
 }
 
 #[test]

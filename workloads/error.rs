@@ -21,6 +21,9 @@ pub enum WorkloadError {
     Unknown { found: String, near: Option<String>, known: String },
     #[error("workload file {}: {source}; known without a file: {known}", path.display())]
     Unreadable { path: PathBuf, known: String, source: std::io::Error },
+    #[error("workload file not found: neither {} (beside the experiment) nor {} (in the current \
+        folder) is a file; known without a file: {known}", beside.display(), here.display())]
+    Nowhere { beside: PathBuf, here: PathBuf, known: String },
     /// The text is no workload: no YAML, an unknown field, a wrong type.
     #[error("{}: {message}", At { origin, line: *.line })]
     Malformed { origin: String, line: Option<usize>, message: String },

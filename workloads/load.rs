@@ -104,8 +104,7 @@ impl Workload {
     /// A built-in name, or else a path to a YAML file, relative to the working directory.
     pub fn load(name_or_path: &str) -> Result<Workload, WorkloadError> {
         let path = Path::new(name_or_path);
-        let file = path.components().count() > 1 || path.extension().is_some();
-        if !file && !path.is_file() {
+        if !is_path(name_or_path) && !path.is_file() {
             return Workload::named(name_or_path).map_err(or_a_path);
         }
         let text = std::fs::read_to_string(path).map_err(|source| WorkloadError::Unreadable {
@@ -114,6 +113,23 @@ impl Workload {
             source,
         })?;
         from_text(&text, name_or_path, path.file_stem().and_then(|stem| stem.to_str()))
+    }
+
+    /// As [`Workload::load`], but a path is relative to `folder`, that of the file which names it;
+    /// only where nothing is there, to the working directory.
+    pub fn load_from(folder: &Path, name_or_path: &str) -> Result<Workload, WorkloadError> {
+        let (beside, here) = (folder.join(name_or_path), Path::new(name_or_path));
+        if !is_path(name_or_path) && !beside.is_file() {
+            return Workload::load(name_or_path);
+        }
+        let found = [beside.as_path(), here].into_iter().find(|path| path.is_file());
+        match found.map(|path| path.to_string_lossy().into_owned()) {
+            Some(path) => Workload::load(&path),
+            None if beside == here => Workload::load(name_or_path),
+            None => {
+                Err(WorkloadError::Nowhere { beside, here: here.to_path_buf(), known: known() })
+            }
+        }
     }
 
     /// This workload with some fields set; `base` of the overrides, if given, replaces this
@@ -128,6 +144,12 @@ impl Workload {
         })?;
         Ok(workload)
     }
+}
+
+/// Whether it cannot be a name.
+fn is_path(name_or_path: &str) -> bool {
+    let path = Path::new(name_or_path);
+    path.components().count() > 1 || path.extension().is_some()
 }
 
 fn known() -> String {

@@ -7,6 +7,7 @@ use super::validate;
 use crate::level::Level;
 use crate::report::trial::{BACKEND_LABEL, Cell, Mode};
 use crate::sim::{DiskSpeed, Link};
+use crate::yaml::Malformed;
 use quorate_workloads::Workload;
 use rand::SeedableRng;
 use rand::seq::SliceRandom;
@@ -78,10 +79,16 @@ pub struct Plan {
 }
 
 /// Multiplies, checks each cell, repeats and orders. `only` are `name=value` of [`labels`].
-pub fn plan(source: &Source, spec: Spec, only: &[String]) -> Result<Plan, SpecError> {
+///
+/// The plan's own specification runs exactly this again, wherever it is written to: it holds the
+/// workloads that were files, and `only`.
+pub fn plan(source: &Source, mut spec: Spec, only: &[String]) -> Result<Plan, SpecError> {
     validate::whole(source, &spec)?;
+    hold_workloads(source, &mut spec)?;
     let cells = cells(source, &spec)?;
-    let cells = keep(source, cells, only)?;
+    let cells = keep(source, cells, &spec.only, "only:")?;
+    let cells = keep(source, cells, only, "--only")?;
+    spec.only.extend_from_slice(only);
     let mut trials = Vec::new();
     for repeat in 1..=spec.repeats {
         let mut round = group(cells.clone());
@@ -131,6 +138,11 @@ fn cells(source: &Source, spec: &Spec) -> Result<Vec<Planned>, SpecError> {
         let mut next = Vec::new();
         for (value, labels, _) in &partial {
             for new in values {
+                if new.is_null() {
+                    return Err(
+                        source.error(&path, "a value is empty; allowed: values of the field")
+                    );
+                }
                 let mut value = value.clone();
                 apply(source, &mut value, axis, new)?;
                 source.complete(value.clone(), "").map_err(|e| source.error(&path, e.message))?;
@@ -313,14 +325,41 @@ fn resolve(
     Ok(Planned { cell, backend, cluster, network, disk, workload, records, load, seed })
 }
 
+/// Puts the contents of workloads that are files in the place of their paths.
+fn hold_workloads(source: &Source, spec: &mut Spec) -> Result<(), SpecError> {
+    let held = |name: &str, field: &str| -> Result<Option<Value>, SpecError> {
+        if Workload::named(name).is_ok() && !source.folder().join(name).is_file() {
+            return Ok(None);
+        }
+        let workload = Workload::load_from(source.folder(), name)
+            .map_err(|error| source.error(field, error.to_string()))?;
+        Ok(Some(serde_json::to_value(&workload).expect("a workload has only string keys")))
+    };
+    if let WorkloadRef::Named(name) = &spec.workload
+        && let Some(Value::Object(map)) = held(name, &spec.matrix.place("workload", "workload"))?
+    {
+        spec.workload = WorkloadRef::Inline(map);
+    }
+    let axes = spec.matrix.0.iter_mut().filter(|(axis, _)| axis == "workload");
+    for value in axes.flat_map(|(_, values)| values) {
+        if let Value::String(name) = value
+            && let Some(workload) = held(name, "matrix.workload")?
+        {
+            *value = workload;
+        }
+    }
+    Ok(())
+}
+
 /// The workload, sized for this experiment's records and its expected number of operations.
 fn workload(source: &Source, spec: &Spec, axes: &Matrix) -> Result<Workload, SpecError> {
     let path = axes.place("workload", "workload");
     let refused = |message: String| source.error(&path, message);
     let mut workload = match &spec.workload {
-        WorkloadRef::Named(name) => Workload::load(name).map_err(|e| refused(e.to_string()))?,
-        WorkloadRef::Inline(map) => serde_json::from_value(Value::Object(map.clone()))
-            .map_err(|error| refused(error.to_string()))?,
+        WorkloadRef::Named(name) => {
+            Workload::load_from(source.folder(), name).map_err(|e| refused(e.to_string()))?
+        }
+        WorkloadRef::Inline(map) => inline(map).map_err(refused)?,
     };
     workload.record_count = spec.records;
     if let Some(rate) = spec.load.rate {
@@ -329,6 +368,15 @@ fn workload(source: &Source, spec: &Spec, axes: &Matrix) -> Result<Workload, Spe
     }
     workload.validate().map_err(|invalid| refused(invalid.to_string()))?;
     Ok(workload)
+}
+
+/// Through YAML, so that a misspelt field is met with the near one, as elsewhere in the file.
+fn inline(map: &serde_json::Map<String, Value>) -> Result<Workload, String> {
+    let text = serde_yaml::to_string(map).expect("a map of values is always YAML");
+    serde_yaml::from_str(&text).map_err(|error| {
+        let Malformed { field, message, .. } = Malformed::new(&text, &error);
+        if field.is_empty() { message } else { format!("{field}: {message}") }
+    })
 }
 
 /// A trial's coordinates by name, for `--only` and for people.
@@ -359,11 +407,17 @@ pub fn labels(planned: &Planned) -> BTreeMap<String, String> {
 }
 
 /// The trials that agree with every `name=value`.
-fn keep(source: &Source, cells: Vec<Planned>, only: &[String]) -> Result<Vec<Planned>, SpecError> {
+/// `origin` is where the filters come from.
+fn keep(
+    source: &Source,
+    cells: Vec<Planned>,
+    only: &[String],
+    origin: &str,
+) -> Result<Vec<Planned>, SpecError> {
     let mut kept = cells;
     for filter in only {
         let refused = |message: String| SpecError {
-            file: format!("--only {filter}"),
+            file: format!("{origin} {filter}"),
             line: None,
             field: source.file.clone(),
             message,
@@ -371,6 +425,9 @@ fn keep(source: &Source, cells: Vec<Planned>, only: &[String]) -> Result<Vec<Pla
         let Some((name, value)) = filter.split_once('=') else {
             return Err(refused("a filter is name=value, such as workload=ycsb_a".to_string()));
         };
+        // The tables show R, W and N in capitals.
+        let small = name.to_ascii_lowercase();
+        let name = if matches!(name, "R" | "W" | "N") { small.as_str() } else { name };
         let known: Vec<BTreeMap<String, String>> = kept.iter().map(labels).collect();
         let names: Vec<&str> =
             known.first().into_iter().flat_map(|map| map.keys().map(String::as_str)).collect();

@@ -58,6 +58,10 @@ pub struct Spec {
     /// What is done to the nodes during each measured phase.
     #[serde(default)]
     pub faults: Vec<Fault>,
+    /// Run only the trials that agree with every `name=value`, as `--only` says; those of the
+    /// command line are added, so that the specification of a run tells which trials it had.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub only: Vec<String>,
 }
 
 fn one_seed() -> u64 {
@@ -149,9 +153,10 @@ pub enum Fresh {
     PerTrial,
 }
 
-/// A workload by name (`a` to `f`), by file, or as a map of changes to a named `base`.
+/// A workload by name (`a` to `f`), by file, or as a map of changes to a named `base`. A file's
+/// path is relative to the experiment's folder, and to the current one where nothing is there.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(untagged)]
+#[serde(untagged, expecting = "no workload; allowed: a name, a path, or a map of fields")]
 pub enum WorkloadRef {
     Named(String),
     Inline(Map<String, Value>),
@@ -342,8 +347,13 @@ impl<'de> Visitor<'de> for MatrixVisitor {
 
     fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Matrix, A::Error> {
         let mut axes = Vec::new();
-        while let Some(axis) = map.next_entry()? {
-            axes.push(axis);
+        while let Some((axis, values)) = map.next_entry::<String, Value>()? {
+            let Value::Array(values) = values else {
+                let allowed = "a list of values, even of one, such as [2]";
+                let message = format!("axis `{axis}` is {values}; allowed: {allowed}");
+                return Err(serde::de::Error::custom(message));
+            };
+            axes.push((axis, values));
         }
         Ok(Matrix(axes))
     }
