@@ -236,7 +236,10 @@ impl Driver {
 
     fn apply(&mut self, now: Now, effect: Effect) {
         match effect {
-            Effect::Send { to, message } => self.peers.send(to, message),
+            Effect::Send { to, message } => {
+                self.state.shell.sent.count(&message);
+                self.peers.send(to, message);
+            }
             Effect::Load { ticket, key } => {
                 if let Some(result) = self.storage.load(ticket, key) {
                     self.step(now, Input::Loaded { ticket, result });
@@ -306,6 +309,7 @@ impl Driver {
     fn shell(&self) -> Shell {
         let mut shell = self.state.shell.clone();
         shell.dropped = self.peers.dropped();
+        shell.sent.bytes = self.shared.peer_bytes();
         shell.sessions = self.state.sessions.len() as u64;
         shell.waiting = self.state.waiting.len() as u64;
         shell

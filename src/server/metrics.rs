@@ -6,6 +6,7 @@
 use super::inbox::Report;
 use super::waiting::Kind;
 use crate::engine::Stats;
+use crate::message::Message;
 use crate::node::{Histogram, Outcomes, Standing, Status};
 use prometheus_client::encoding::{DescriptorEncoder, MetricEncoder, NoLabelSet};
 use prometheus_client::metrics::MetricType;
@@ -28,6 +29,7 @@ pub struct Shell {
     pub commits: Histogram,
     /// Messages dropped because a peer's queue was full or waited too long for a connection.
     pub dropped: BTreeMap<NodeId, u64>,
+    pub sent: Sent,
     /// Messages of peers that could not be decoded.
     pub malformed: u64,
     /// Batches dropped because of their sender's clock.
@@ -36,6 +38,27 @@ pub struct Shell {
     pub sessions: u64,
     /// Requests that have no reply yet.
     pub waiting: u64,
+}
+
+/// What this node sent to its peers, or tried to: a message that is dropped later was sent.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Sent {
+    /// Requests between nodes and their answers.
+    pub requests: u64,
+    pub heartbeats: u64,
+    pub gossip: u64,
+    /// Of the batches as they are encoded, without the transport's frames.
+    pub bytes: u64,
+}
+
+impl Sent {
+    pub fn count(&mut self, message: &Message) {
+        match message {
+            Message::Heartbeat { .. } => self.heartbeats += 1,
+            Message::Gossip { .. } | Message::GossipReply { .. } => self.gossip += 1,
+            _ => self.requests += 1,
+        }
+    }
 }
 
 /// CPU and memory of this process.
@@ -220,6 +243,15 @@ fn peers(page: &mut Page, report: &Report) -> Outcome {
         let peer = peer.to_string();
         let labels: Label = [("peer", &peer)];
         counter(family.encode_family(&labels)?, *count)?;
+    }
+    let sent = &report.shell.sent;
+    for (name, about, count) in [
+        ("peer_requests_sent", "Messages sent that serve requests", sent.requests),
+        ("peer_heartbeats_sent", "Heartbeats sent", sent.heartbeats),
+        ("peer_gossip_sent", "Messages of gossip sent", sent.gossip),
+        ("peer_bytes_sent", "Bytes of batches for peers, as encoded", sent.bytes),
+    ] {
+        page.counter(name, about, count)?;
     }
     page.counter("peer_messages_malformed", "Undecodable messages", report.shell.malformed)
 }

@@ -19,6 +19,7 @@ use crate::message::Message;
 use crate::wire::peer_client::PeerClient;
 use crate::wire::peer_server::Peer;
 use crate::wire::{self, LinkClosed, PeerBatch, PeerMessage, peer_message::Body};
+use prost::Message as _;
 use quorate_strategies::NodeId;
 use rand::RngExt;
 use rand::SeedableRng;
@@ -181,10 +182,11 @@ impl Link {
         tracing::debug!(peer = %self.to, "link is up");
         let (to, fingerprint) = (self.to, self.fingerprint);
         let shared = Arc::clone(&self.shared);
-        let batches = self
-            .outbox
-            .attach()
-            .map(move |messages| wire::encode_batch(shared.header(to), fingerprint, messages));
+        let batches = self.outbox.attach().map(move |messages| {
+            let batch = wire::encode_batch(shared.header(to), fingerprint, messages);
+            shared.count_peer_bytes(batch.encoded_len() as u64);
+            batch
+        });
         match PeerClient::new(channel).link(batches).await {
             Ok(closed) => format!("the peer closed it: {}", closed.into_inner().reason),
             Err(status) => status.message().to_string(),

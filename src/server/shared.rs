@@ -13,6 +13,8 @@ pub struct Shared {
     clock: AtomicU64,
     ready: AtomicBool,
     stopping: AtomicBool,
+    /// Bytes of the batches that the links to peers took.
+    peer_bytes: AtomicU64,
 }
 
 impl Shared {
@@ -23,6 +25,7 @@ impl Shared {
             clock: AtomicU64::new(0),
             ready: AtomicBool::new(false),
             stopping: AtomicBool::new(false),
+            peer_bytes: AtomicU64::new(0),
         }
     }
 
@@ -38,6 +41,14 @@ impl Shared {
     pub fn header(&self, to: NodeId) -> Header {
         let epoch = self.epoch.load(Ordering::Acquire);
         Header { from: self.id, to, epoch, clock: self.clock.load(Ordering::Acquire) }
+    }
+
+    pub fn count_peer_bytes(&self, bytes: u64) {
+        self.peer_bytes.fetch_add(bytes, Ordering::Relaxed);
+    }
+
+    pub fn peer_bytes(&self) -> u64 {
+        self.peer_bytes.load(Ordering::Relaxed)
     }
 
     /// Answers whether this changed anything.
