@@ -249,6 +249,51 @@ fn faults_are_done_to_the_nodes_and_written_down() {
 }
 
 #[test]
+fn a_node_that_is_killed_again_and_again_is_noticed_and_everything_is_measured() {
+    let bench = Bench::new(
+        "name: short
+question: Does it measure?
+cluster:
+  nodes: 3
+  engine: memory
+  timing: {heartbeat_interval_ms: 100, judge_interval_ms: 10}
+  strategies:
+    detection: {heartbeat: {interval_ms: 100, suspect_after_ms: 200, down_after_ms: 400}}
+workload: {base: a, field_count: 1, field_length: 100}
+records: 200
+load: {mode: open, rate: 200}
+phases: {settle_s: 0, warm_up_s: 0.5, measure_s: 6.5}
+measure: [messages, staleness, detection]
+faults:
+- kill: {node: 3, at_s: 0.5, restart_after_s: 2, every_s: 3}
+",
+    );
+    let output = bench.run(&[]);
+    assert_eq!(output.status.code(), Some(0), "{}", stderr(&output));
+    let run = bench.run_folder();
+    let faults = fs::read_to_string(run.join("faults.csv")).unwrap();
+    assert_eq!(faults.matches("kill,n3,").count(), 2, "{faults}");
+    let trial = fs::read_to_string(run.join("trials/001/trial.json")).unwrap();
+    let trial: serde_json::Value = serde_json::from_str(&trial).unwrap();
+    let measures = trial["measures"].as_array().unwrap();
+    let measure = |name: &str| {
+        let found = measures.iter().find(|measure| measure["name"] == name);
+        let found = found.unwrap_or_else(|| panic!("{name} is missing: {measures:?}"));
+        (found["value"].as_f64().unwrap(), found["samples"].as_u64().unwrap())
+    };
+    let (all, operations) = measure("messages_per_operation");
+    let (requests, _) = measure("request_messages_per_operation");
+    assert!(requests >= 1.0 && all > requests && operations > 100, "{all} {requests}");
+    assert!(measure("bytes_per_operation").0 > 100.0, "a write carries its value");
+    let (stale, judged) = measure("stale_reads_share");
+    assert!((0.0..=1.0).contains(&stale) && judged > 50, "{stale} of {judged}");
+    let (detection_s, observers) = measure("detection_time_s");
+    assert!(detection_s > 0.0 && (1..=4).contains(&observers), "{detection_s} {observers}");
+    let card = fs::read_to_string(run.join("summary.txt")).unwrap();
+    assert!(card.contains("Measures") && card.contains("timeout − η/2"), "{card}");
+}
+
+#[test]
 fn a_results_folder_that_cannot_be_written_is_found_before_anything_starts() {
     let bench = Bench::new(SHORT);
     fs::write(bench.results(), "a file").unwrap();

@@ -175,7 +175,40 @@ fn faults_are_checked() {
             "faults[0].kill.at_s: found 99; allowed: a time within",
         ),
         ("faults: [{kill: {node: 1}}]", "missing field `at_s`"),
+        (
+            "faults: [{kill: {node: 1, at_s: 1, restart_after_s: 0}}]",
+            "faults[0].kill.restart_after_s: found 0; allowed: a number of seconds above 0",
+        ),
+        (
+            "faults: [{kill: {node: 1, at_s: 1, every_s: 2}}]",
+            "faults[0].kill.every_s: a node is killed again only when it was started again",
+        ),
+        (
+            "faults: [{kill: {node: 1, at_s: 1, restart_after_s: 2, every_s: 2}}]",
+            "faults[0].kill.every_s: found 2; allowed: more seconds than the node stays dead, 2",
+        ),
     ]);
+}
+
+#[test]
+fn measures_are_checked_against_what_they_need() {
+    check(&[
+        (
+            "measure: [stalenes]",
+            "unknown value `stalenes`, did you mean `staleness`? allowed: messages, staleness",
+        ),
+        ("measure: [messages, messages]", "x.yaml:6: measure[1]: stands twice"),
+        ("measure: [detection]", "measure[0]: nobody dies whom the others could notice"),
+        (
+            "workload: {base: a, field_count: 1, field_length: 20}\nmeasure: [staleness]",
+            "measure[0]: values of 20 bytes cannot name their writer; allowed: records of",
+        ),
+    ]);
+    let kill = "faults: [{kill: {node: 1, at_s: 1}}]\nmeasure: [messages, staleness, detection]";
+    let plan = planned(&with(kill), &["matrix.quorum=[[1, 1], [2, 2]]"], &[]).unwrap();
+    assert_eq!((plan.trials.len(), plan.spec.measure.len()), (2, 3));
+    let text = serde_yaml::to_string(&plan.spec).unwrap();
+    assert_eq!(planned(&text, &[], &[]).unwrap().spec, plan.spec, "a resolved one is the same");
 }
 
 #[test]

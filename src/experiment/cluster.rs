@@ -41,11 +41,15 @@ pub struct Cluster {
 struct Node {
     member: MemberConfig,
     child: Child,
+    /// Its configuration, for another start.
+    file: PathBuf,
     log: PathBuf,
     /// None while it runs.
     ended: Option<ExitStatus>,
     /// Its end was our doing.
     killed: bool,
+    /// What its earlier processes had counted when they were killed.
+    earlier: BTreeMap<String, f64>,
 }
 
 impl Cluster {
@@ -153,14 +157,13 @@ impl Cluster {
         self.nodes.iter().map(|node| (node.member.id.to_string(), node.log.as_path()))
     }
 
-    /// Counters of all nodes that answer, summed.
+    /// Counters of all nodes that answer, summed, and what killed ones had counted.
     pub fn counters(&self) -> BTreeMap<String, f64> {
         let mut sums = BTreeMap::new();
-        for node in self.nodes.iter().filter(|node| node.ended.is_none()) {
-            if let Ok((200, page)) = probe::get(node.member.http, "/metrics", PROBE_LIMIT) {
-                for (name, value) in probe::counters(&page) {
-                    *sums.entry(name).or_insert(0.0) += value;
-                }
+        for node in &self.nodes {
+            add(&mut sums, &node.earlier);
+            if node.ended.is_none() && !node.killed {
+                add(&mut sums, &node.counters());
             }
         }
         sums
@@ -169,9 +172,37 @@ impl Cluster {
     /// SIGSTOP or SIGCONT to a node, counted from 1. No effect on one that has ended.
     pub fn signal(&mut self, node: u16, signal: Signal) {
         if let Some(node) = self.nodes.get_mut(node as usize - 1) {
-            node.killed |= signal == Signal::KILL;
             node.signal(signal);
         }
+    }
+
+    /// SIGKILL to a node, counted from 1, after a last look at its counters. Answers when it was
+    /// sent; None to one that had ended.
+    pub fn kill(&mut self, node: u16) -> Option<Instant> {
+        let node = self.nodes.get_mut(node as usize - 1)?;
+        node.reap();
+        if node.ended.is_some() || node.killed {
+            return None;
+        }
+        let counted = node.counters();
+        add(&mut node.earlier, &counted);
+        node.killed = true;
+        node.signal(Signal::KILL);
+        Some(Instant::now())
+    }
+
+    /// Starts a killed node, counted from 1, again on its data. No effect on one that runs.
+    pub fn restart(&mut self, node: u16) -> Result<(), Error> {
+        match self.nodes.get_mut(node as usize - 1) {
+            Some(node) if node.killed => node.restart(),
+            _ => Ok(()),
+        }
+    }
+
+    /// Id and HTTP address of every node that runs.
+    pub fn observers(&self) -> impl Iterator<Item = (NodeId, SocketAddr)> {
+        let running = self.nodes.iter().filter(|node| node.ended.is_none() && !node.killed);
+        running.map(|node| (node.member.id, node.member.http))
     }
 
     /// Asks every node to stop and waits, so that its files are closed in order.
@@ -214,21 +245,31 @@ impl Node {
         fs::write(&file, text).map_err(Error::io("write", &file))?;
         let log = dir.join(format!("{name}.log"));
         let out = File::create(&log).map_err(Error::io("create", &log))?;
-        let both = out.try_clone().map_err(Error::io("open", &log))?;
-        let program = std::env::current_exe().map_err(Error::io("find", Path::new("quorate")))?;
-        let child = Command::new(&program)
-            .arg("serve")
-            .arg(format!("--die-with-parent={}", std::process::id()))
-            .arg("--config")
-            .arg(&file)
-            .stdin(Stdio::null())
-            .stdout(out)
-            .stderr(both)
-            .process_group(0)
-            .spawn()
-            .map_err(Error::io("start", &program))?;
+        let child = serve(&file, &log, out)?;
         let member = config.members[config.id.0 as usize - 1].clone();
-        Ok(Node { member, child, log, ended: None, killed: false })
+        let earlier = BTreeMap::new();
+        Ok(Node { member, child, file, log, ended: None, killed: false, earlier })
+    }
+
+    /// Its log goes on in the same file.
+    fn restart(&mut self) -> Result<(), Error> {
+        if self.ended.is_none() {
+            // It was killed, so this is short. A failure means that it is gone already.
+            self.ended = self.child.wait().ok();
+        }
+        let open = File::options().append(true).open(&self.log);
+        let out = open.map_err(Error::io("open", &self.log))?;
+        self.child = serve(&self.file, &self.log, out)?;
+        (self.ended, self.killed) = (None, false);
+        Ok(())
+    }
+
+    /// What its process has counted so far; nothing of one that does not answer.
+    fn counters(&self) -> BTreeMap<String, f64> {
+        match probe::get(self.member.http, "/metrics", PROBE_LIMIT) {
+            Ok((200, page)) => probe::counters(&page),
+            _ => BTreeMap::new(),
+        }
     }
 
     fn reap(&mut self) {
@@ -251,6 +292,29 @@ impl Node {
         let lines: Vec<&str> = text.lines().collect();
         let last = lines[lines.len().saturating_sub(LOG_LINES)..].join("\n");
         Error::Node { node: self.member.id, what, log: last }
+    }
+}
+
+/// This program as the node that `file` configures, with what it says going to `out`.
+fn serve(file: &Path, log: &Path, out: File) -> Result<Child, Error> {
+    let both = out.try_clone().map_err(Error::io("open", log))?;
+    let program = std::env::current_exe().map_err(Error::io("find", Path::new("quorate")))?;
+    Command::new(&program)
+        .arg("serve")
+        .arg(format!("--die-with-parent={}", std::process::id()))
+        .arg("--config")
+        .arg(file)
+        .stdin(Stdio::null())
+        .stdout(out)
+        .stderr(both)
+        .process_group(0)
+        .spawn()
+        .map_err(Error::io("start", &program))
+}
+
+fn add(sums: &mut BTreeMap<String, f64>, counted: &BTreeMap<String, f64>) {
+    for (name, value) in counted {
+        *sums.entry(name.clone()).or_insert(0.0) += value;
     }
 }
 

@@ -2,7 +2,7 @@
 
 use super::error::SpecError;
 use super::parse::{Source, set, unknown};
-use super::spec::{Backend, ClusterSpec, Load, LoadMode, Matrix, Order, Spec, WorkloadRef};
+use super::spec::{Backend, ClusterSpec, Load, LoadMode, Matrix, Order, Spec, Wanted, WorkloadRef};
 use super::validate;
 use crate::level::Level;
 use crate::report::trial::{BACKEND_LABEL, Cell, Mode};
@@ -46,6 +46,7 @@ pub struct Planned {
     pub workload: Workload,
     pub records: u64,
     pub load: Load,
+    pub measure: Vec<Wanted>,
     pub seed: u64,
 }
 
@@ -320,9 +321,9 @@ fn resolve(
         repeat: 1,
         labels,
     };
-    let Spec { backend, cluster, network, disk, records, load, seed, .. } = spec;
+    let Spec { backend, cluster, network, disk, records, load, measure, seed, .. } = spec;
     let (network, disk) = (network.unwrap_or_default(), disk.unwrap_or_default());
-    Ok(Planned { cell, backend, cluster, network, disk, workload, records, load, seed })
+    Ok(Planned { cell, backend, cluster, network, disk, workload, records, load, measure, seed })
 }
 
 /// Puts the contents of workloads that are files in the place of their paths.

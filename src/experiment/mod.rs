@@ -30,20 +30,23 @@
 //! * One backend: processes on this machine. The load and the nodes share its cores, so figures are
 //!   of the whole machine. Other machines need a launcher behind [`cluster::Cluster`]'s few
 //!   methods.
-//! * Faults are pauses and kills of whole processes. Slow links, partitions and disks need a seam
-//!   in the node's shell; restarts within a trial need a new process under the old configuration.
+//! * Faults are pauses, kills and new starts of whole processes. Slow links, partitions and disks
+//!   need a seam in the node's shell.
 //! * Trials that share a cluster share its past: what an earlier trial wrote is what a later one
 //!   reads. `fresh: per_trial` trades that for a loading phase each. Shuffled repeats spread the
 //!   effect.
 //! * Latencies are not corrected for the time that the kernel takes between socket and client.
 
+mod closed_form;
 pub mod cluster;
 pub mod connection;
+mod detection;
 pub mod error;
 mod faults;
 pub mod interrupt;
 pub mod load;
 pub mod matrix;
+pub mod measures;
 pub mod parse;
 mod probe;
 pub mod progress;

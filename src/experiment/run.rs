@@ -11,7 +11,7 @@ use super::progress::{Progress, length};
 use super::provenance;
 use super::scratch::Scratch;
 use super::simulation;
-use super::spec::{Backend, Fresh};
+use super::spec::{Backend, Fresh, Wanted};
 use super::trial::Bench;
 use crate::report::trial::{Mode, RunInfo, Trial};
 use crate::report::{RunWriter, Summary};
@@ -87,6 +87,8 @@ fn needs_fresh(plan: &Plan, before: &Planned, next: &Planned) -> bool {
     plan.spec.cluster.fresh == Fresh::PerTrial
         || changed
         || faults::leave_damage(&plan.spec.faults)
+        // Values of an earlier trial have the names of this one's.
+        || plan.spec.measure.contains(&Wanted::Staleness)
         || !before.shares_cluster(next)
 }
 

@@ -62,6 +62,9 @@ pub struct Spec {
     /// command line are added, so that the specification of a run tells which trials it had.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub only: Vec<String>,
+    /// What is measured besides latencies.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub measure: Vec<Wanted>,
 }
 
 fn one_seed() -> u64 {
@@ -74,6 +77,19 @@ fn default_records() -> u64 {
 
 fn one() -> u32 {
     1
+}
+
+/// A group of measures; what each holds stands in [`crate::report::measure`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Wanted {
+    /// Messages and bytes between nodes by acknowledged operation.
+    Messages,
+    /// The share of stale reads. Takes a fresh cluster for each trial, and values that name their
+    /// writer.
+    Staleness,
+    /// How long the others take to notice a killed node. Needs a `kill` among the faults.
+    Detection,
 }
 
 /// What the nodes are.
@@ -274,7 +290,7 @@ pub enum Order {
 pub enum Fault {
     /// The node's process is stopped (SIGSTOP) and goes on (SIGCONT), again and again.
     Pause(Pause),
-    /// The node's process is killed (SIGKILL) and stays dead until the trial ends.
+    /// The node's process is killed (SIGKILL), and stays dead unless a restart is asked for.
     Kill(Kill),
 }
 
@@ -296,7 +312,25 @@ pub struct Pause {
 pub struct Kill {
     /// 1 to the number of nodes.
     pub node: u16,
+    /// Of the first kill.
     pub at_s: f64,
+    /// The node is started again on its data so long after each kill. None: it stays dead.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub restart_after_s: Option<f64>,
+    /// From one kill to the next. None: it is killed once. Where detection is measured, no multiple
+    /// of the heartbeat interval: every death would come at the same moment between two heartbeats.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub every_s: Option<f64>,
+}
+
+impl Kill {
+    /// When it is killed, in seconds since the measured phase of `measure_s` began.
+    pub fn times_s(&self, measure_s: f64) -> impl Iterator<Item = f64> {
+        let (first, every) = (self.at_s, self.every_s);
+        let kills = if every.is_some() { u32::MAX } else { 1 };
+        let times = (0..kills).map(move |n| first + f64::from(n) * every.unwrap_or_default());
+        times.take_while(move |at_s| *at_s < measure_s)
+    }
 }
 
 /// The axes of the matrix, in the order of the file. The last one varies fastest.

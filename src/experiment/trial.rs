@@ -2,14 +2,16 @@
 
 use super::cluster::Cluster;
 use super::error::Error;
-use super::faults::Timeline;
+use super::faults::{Injected, Timeline};
 use super::interrupt::Interrupt;
 use super::load::{Measured, Offer, Parameters, Running, Store};
 use super::matrix::Planned;
+use super::measures::{Observed, measures};
 use super::progress::Progress;
 use super::resources::Snapshot;
-use super::spec::{Arrivals, Fault, Phases};
-use crate::report::trial::{FaultWindow, Mode, ProcessUse, Trial};
+use super::spec::{Arrivals, Fault, Phases, Wanted};
+use crate::report::measure::Measure;
+use crate::report::trial::{Mode, ProcessUse, Trial};
 use quorate_strategies::NodeId;
 use quorate_workloads::Arrival;
 use std::collections::BTreeMap;
@@ -39,7 +41,7 @@ struct Seen {
     cut: bool,
     processes: Vec<ProcessUse>,
     counters: BTreeMap<String, f64>,
-    faults: Vec<FaultWindow>,
+    faults: Injected,
 }
 
 impl Bench<'_> {
@@ -56,13 +58,15 @@ impl Bench<'_> {
         let parameters = parameters(planned, self.phases, nodes);
         let load = Running::start(Arc::clone(self.store), parameters)
             .map_err(|error| Error::Client(error.to_string()))?;
-        let seen = self.watch(&load);
+        let seen = self.watch(&load, planned.measure.contains(&Wanted::Detection));
         let measured = load.finish();
         let seen = match seen? {
             Some(seen) if measured.measured_s > 0.0 => seen,
             _ => return Ok(None),
         };
-        let Measured { measured_s, operations, by_node, seconds, schedule, saturated } = measured;
+        let measures = self.measures(planned, &measured, &seen);
+        let Measured { measured_s, operations, by_node, seconds, schedule, saturated, .. } =
+            measured;
         Ok(Some(Trial {
             id: id.to_string(),
             cell: planned.cell.clone(),
@@ -75,11 +79,22 @@ impl Bench<'_> {
             processes: seen.processes,
             schedule,
             saturated,
-            faults: seen.faults,
+            faults: seen.faults.windows,
             counters: seen.counters,
             realised_skew,
-            measures: Vec::new(),
+            measures,
         }))
+    }
+
+    fn measures(&self, planned: &Planned, measured: &Measured, seen: &Seen) -> Vec<Measure> {
+        let acknowledged = measured.operations.iter().map(|all| all.outcomes.acknowledged);
+        let observed = Observed {
+            acknowledged: acknowledged.sum(),
+            counters: &seen.counters,
+            reads: measured.reads,
+            noticed: &seen.faults.noticed,
+        };
+        measures(planned, &observed)
     }
 
     /// Idle time. False: interrupted.
@@ -95,20 +110,21 @@ impl Bench<'_> {
         Ok(!self.interrupt.is_set())
     }
 
-    /// Accompanies the load to the end of its measured phase. None: it did not begin.
-    fn watch(&mut self, load: &Running) -> Result<Option<Seen>, Error> {
+    /// Accompanies the load to the end of its measured phase; `deaths`: and asks when one is
+    /// noticed. None: it did not begin.
+    fn watch(&mut self, load: &Running, deaths: bool) -> Result<Option<Seen>, Error> {
         let warm_up_s = self.phases.warm_up_s;
-        if !self.until(load, warm_up_s, &mut Timeline::new(&[], 0.0))? {
+        if !self.until(load, warm_up_s, &mut Timeline::new(&[], 0.0, false))? {
             return Ok(None);
         }
         let me = std::iter::once(("load".to_string(), std::process::id()));
         let snapshot = Snapshot::begin(self.cluster.processes().chain(me));
         let before = self.cluster.counters();
-        let mut timeline = Timeline::new(self.faults, self.phases.measure_s);
+        let mut timeline = Timeline::new(self.faults, self.phases.measure_s, deaths);
         let outcome = self.until(load, warm_up_s + self.phases.measure_s, &mut timeline);
         load.end_now();
         let processes = snapshot.end();
-        let faults = timeline.heal(load.origin().elapsed().as_secs_f64() - warm_up_s, self.cluster);
+        timeline.heal(load.origin().elapsed().as_secs_f64() - warm_up_s, self.cluster);
         let cut = !outcome?;
         let after = self.cluster.counters();
         let delta = |(name, end): (String, f64)| {
@@ -116,7 +132,7 @@ impl Bench<'_> {
             (name, end - begin)
         };
         let counters = after.into_iter().map(delta).filter(|(_, delta)| *delta > 0.0).collect();
-        Ok(Some(Seen { cut, processes, counters, faults }))
+        Ok(Some(Seen { cut, processes, counters, faults: timeline.finish() }))
     }
 
     /// Waits until `end_s` after the load's origin and injects faults on the way. False:
@@ -133,7 +149,7 @@ impl Bench<'_> {
             if self.interrupt.is_set() {
                 return Ok(false);
             }
-            timeline.advance(now_s - warm_up_s, self.cluster);
+            timeline.advance(now_s - warm_up_s, self.cluster)?;
             if now_s >= end_s {
                 return Ok(true);
             }
@@ -176,6 +192,7 @@ pub(super) fn parameters(planned: &Planned, phases: Phases, nodes: Vec<NodeId>) 
         offer,
         warm_up: Duration::from_secs_f64(phases.warm_up_s),
         measure: Duration::from_secs_f64(phases.measure_s),
+        judges_reads: planned.measure.contains(&Wanted::Staleness),
         answer_limit: Duration::from_millis(longest_ms.into()) + ANSWER_GRACE,
     }
 }

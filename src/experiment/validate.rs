@@ -2,10 +2,11 @@
 
 use super::error::SpecError;
 use super::parse::{Source, unknown};
-use super::spec::{Backend, Fault, LoadMode, Matrix, Spec};
+use super::spec::{Backend, Fault, Kill, LoadMode, Matrix, Spec, Wanted};
 use crate::report::trial::{BACKEND_LABEL, SIMULATION, Target};
 use crate::sim::Link;
 use quorate_workloads::Workload;
+use quorate_workloads::values::STAMP_BYTES;
 
 const LONGEST_S: f64 = 86_400.0;
 const MOST_REPLICAS: usize = 16;
@@ -67,6 +68,9 @@ pub fn cell(
     require(source, &place, &format!("{size} bytes a record"), size <= limit, &allowed)?;
     for (index, fault) in spec.faults.iter().enumerate() {
         check_fault(source, index, fault, spec)?;
+    }
+    for index in 0..spec.measure.len() {
+        check_measure(source, index, spec, size)?;
     }
     Ok(())
 }
@@ -205,12 +209,72 @@ fn check_fault(source: &Source, index: usize, fault: &Fault, spec: &Spec) -> Res
     let inside = (0.0..measure).contains(&start);
     let allowed = format!("a time within the measured phase: 0 to below {measure} s");
     require(source, &field(name), &start, inside, &allowed)?;
-    if let Fault::Pause(pause) = fault {
-        let length = pause.for_s > 0.0 && pause.for_s <= LONGEST_S;
-        require(source, &field("for_s"), &pause.for_s, length, "a number of seconds above 0")?;
-        let apart = pause.every_s > pause.for_s && pause.every_s <= LONGEST_S;
-        let allowed = format!("more seconds than one pause lasts, {}", pause.for_s);
-        require(source, &field("every_s"), &pause.every_s, apart, &allowed)?;
+    match fault {
+        Fault::Pause(pause) => {
+            let length = pause.for_s > 0.0 && pause.for_s <= LONGEST_S;
+            require(source, &field("for_s"), &pause.for_s, length, "a number of seconds above 0")?;
+            let apart = pause.every_s > pause.for_s && pause.every_s <= LONGEST_S;
+            let allowed = format!("more seconds than one pause lasts, {}", pause.for_s);
+            require(source, &field("every_s"), &pause.every_s, apart, &allowed)
+        }
+        Fault::Kill(kill) => check_restart(source, &field, kill),
     }
-    Ok(())
+}
+
+fn check_restart(
+    source: &Source,
+    field: &dyn Fn(&str) -> String,
+    kill: &Kill,
+) -> Result<(), SpecError> {
+    if let Some(after_s) = kill.restart_after_s {
+        let fits = after_s > 0.0 && after_s <= LONGEST_S;
+        require(source, &field("restart_after_s"), &after_s, fits, "a number of seconds above 0")?;
+    }
+    match (kill.every_s, kill.restart_after_s) {
+        (None, _) => Ok(()),
+        (Some(_), None) => {
+            let message = "a node is killed again only when it was started again; allowed: with \
+                           `restart_after_s`";
+            Err(source.error(&field("every_s"), message))
+        }
+        (Some(every_s), Some(after_s)) => {
+            let apart = every_s > after_s && every_s <= LONGEST_S;
+            let allowed = format!("more seconds than the node stays dead, {after_s}");
+            require(source, &field("every_s"), &every_s, apart, &allowed)
+        }
+    }
+}
+
+/// What a measure needs of the rest of the specification.
+fn check_measure(
+    source: &Source,
+    index: usize,
+    spec: &Spec,
+    record_bytes: usize,
+) -> Result<(), SpecError> {
+    let field = format!("measure[{index}]");
+    let wanted = spec.measure[index];
+    if spec.measure[..index].contains(&wanted) {
+        return Err(source.error(&field, "stands twice; allowed: each measure once"));
+    }
+    match wanted {
+        Wanted::Messages => Ok(()),
+        Wanted::Staleness if record_bytes >= STAMP_BYTES => Ok(()),
+        Wanted::Staleness => {
+            let message = format!(
+                "values of {record_bytes} bytes cannot name their writer; allowed: records of at \
+                 least {STAMP_BYTES} bytes"
+            );
+            Err(source.error(&field, message))
+        }
+        Wanted::Detection => {
+            let kills = spec.faults.iter().any(|fault| matches!(fault, Fault::Kill(_)));
+            let message = "nobody dies whom the others could notice; allowed: with a `kill` under \
+                           `faults`, in a cluster of 2 nodes and more";
+            match kills && spec.cluster.nodes > 1 {
+                true => Ok(()),
+                false => Err(source.error(&field, message)),
+            }
+        }
+    }
 }

@@ -1,5 +1,6 @@
 //! The operations in flight: what was asked, when, and what to do with the answer.
 
+use super::freshness::{Freshness, Write};
 use super::pacer::Paced;
 use super::recorder::{Done, Fate, Measured, Recorder};
 use super::{Clock, OPEN_LIMIT, Offer, Parameters, Store};
@@ -39,6 +40,8 @@ pub struct Flight {
     landed: Mutex<Landed>,
     /// Newest token of each key; None when updates are blind.
     contexts: Option<Mutex<HashMap<Bytes, Bytes>>>,
+    /// None when reads are not judged.
+    freshness: Option<Freshness>,
     own: Weak<Flight>,
 }
 
@@ -53,6 +56,8 @@ struct Pending {
     key: Bytes,
     /// What the second half of a read-modify-write writes; taken when it is sent.
     second: Option<Bytes>,
+    /// What is being written, where reads are judged.
+    write: Option<Write>,
     intended_ns: u64,
     sent_ns: u64,
 }
@@ -87,6 +92,7 @@ impl Flight {
             answered: AtomicU64::new(0),
             landed: Mutex::new(landed),
             contexts: remembers.then(Mutex::default),
+            freshness: parameters.judges_reads.then(Freshness::default),
             own: own.clone(),
         })
     }
@@ -146,11 +152,37 @@ impl Flight {
         let sent_ns = self.now_ns();
         // In a closed loop nothing waits for its turn.
         let intended_ns = if self.closed { sent_ns } else { intended_ns };
-        let pending = Pending { kind, number, key: key.clone(), second, intended_ns, sent_ns };
+        let write = self.begins(&key, &operation, sent_ns);
+        let pending =
+            Pending { kind, number, key: key.clone(), second, write, intended_ns, sent_ns };
         *self.slots[slot as usize].lock() = Some(pending);
         self.in_flight.fetch_add(1, Ordering::Relaxed);
         self.send(slot, key, operation, context);
         sent_ns
+    }
+
+    /// Tells the judge of a write that is about to be sent.
+    fn begins(&self, key: &[u8], operation: &Ask, now_ns: u64) -> Option<Write> {
+        let freshness = self.freshness.as_ref()?;
+        match operation {
+            Ask::Put { value, .. } => freshness.began(key, Some(value), now_ns),
+            Ask::Delete => freshness.began(key, None, now_ns),
+            Ask::Get | Ask::Increment(_) => None,
+        }
+    }
+
+    /// Tells the judge of an answer; reads count when they were meant for the measured phase.
+    fn judge(&self, pending: &Pending, reply: &Reply) {
+        let Some(freshness) = &self.freshness else { return };
+        match (pending.write, reply) {
+            (Some(write), _) => freshness.ended(&pending.key, write, self.now_ns(), reply),
+            (None, Reply::Read(answer)) => {
+                if (self.warm_up_ns..self.end_ns()).contains(&pending.intended_ns) {
+                    freshness.read(&pending.key, pending.sent_ns, answer);
+                }
+            }
+            (None, _) => {}
+        }
     }
 
     fn context_of(&self, kind: Kind, key: &Bytes) -> Option<Bytes> {
@@ -246,7 +278,9 @@ impl Flight {
             landed.recorder.unanswered(kind, intended_ns, end_ns);
         }
         let recorder = std::mem::replace(&mut landed.recorder, Recorder::new(self.warm_up_ns));
-        recorder.measured(end_ns, paced, !self.closed)
+        let measured = recorder.measured(end_ns, paced, !self.closed);
+        let reads = self.freshness.as_ref().map(Freshness::tally).unwrap_or_default();
+        Measured { reads, ..measured }
     }
 }
 
@@ -257,11 +291,14 @@ impl Sink for Flight {
         // An answer after the trial gave it up: counted already.
         let Some(mut pending) = taken else { return };
         self.remember(&pending.key, &reply);
+        self.judge(&pending, &reply);
         if let (Kind::ReadModifyWrite, Reply::Read(answer)) = (pending.kind, &reply)
             && let Some((key, value)) = self.modify(&mut pending, answer)
         {
+            let operation = put(value);
+            pending.write = self.begins(&key, &operation, self.now_ns());
             *self.slots[slot as usize].lock() = Some(pending);
-            self.send(slot, key, put(value), Some(answer.context.clone()));
+            self.send(slot, key, operation, Some(answer.context.clone()));
             return;
         }
         self.land(slot, pending, node, &reply);

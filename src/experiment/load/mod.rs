@@ -40,6 +40,7 @@
 
 mod clock;
 mod flight;
+mod freshness;
 mod pacer;
 pub mod populate;
 mod recorder;
@@ -93,6 +94,9 @@ pub struct Parameters {
     pub offer: Offer,
     pub warm_up: Duration,
     pub measure: Duration,
+    /// Whether reads are judged for staleness. Costs a check of every value and a look-up or two in
+    /// a map of all keys touched.
+    pub judges_reads: bool,
     /// No answer comes later than this after its request.
     pub answer_limit: Duration,
 }

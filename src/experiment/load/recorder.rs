@@ -2,6 +2,7 @@
 
 use super::LATE_US;
 use super::pacer::Paced;
+use crate::checker::staleness::Tally;
 use crate::message::Failure;
 use crate::report::trial::{Latencies, OperationResult, Outcomes, ScheduleLag, Second, latencies};
 use quorate_strategies::NodeId;
@@ -49,6 +50,8 @@ pub struct Measured {
     pub seconds: Vec<Second>,
     pub schedule: ScheduleLag,
     pub saturated: bool,
+    /// Verdicts on reads, where they were judged.
+    pub reads: Tally,
 }
 
 /// The record of one trial. Only operations whose intended start lies in the measured phase enter
@@ -175,6 +178,7 @@ impl Recorder {
             by_node: self.by_node.into_iter().map(|(id, all)| (id.to_string(), all)).collect(),
             seconds: self.seconds,
             saturated: open && (late || behind || paced.unsent > 0),
+            reads: Tally::default(),
             schedule: ScheduleLag { lag: paced.lag, unsent: paced.unsent },
         }
     }

@@ -77,6 +77,7 @@ fn parameters(workload: &str, offer: Offer) -> Parameters {
         offer,
         warm_up: Duration::ZERO,
         measure: Duration::from_millis(200),
+        judges_reads: false,
         answer_limit: Duration::from_secs(10),
     }
 }

@@ -1,7 +1,7 @@
 //! The scalars of a simulated trial, by the names that every backend uses.
 
-use super::closed_form;
 use super::watch::Found;
+use crate::experiment::closed_form;
 use crate::experiment::matrix::Planned;
 use crate::report::measure::{
     BYTES_PER_OPERATION, DETECTION_TIME_S, MESSAGES_PER_OPERATION, MISTAKE_DURATION_S,
@@ -16,10 +16,12 @@ pub fn messages(began: &Tally, ended: &Tally, acknowledged: u64) -> Vec<Measure>
     let sent = |of: fn(&Tally) -> u64| (of(ended) - of(began)) as f64;
     let all = |tally: &Tally| tally.request_messages + tally.heartbeats + tally.gossip_messages;
     let requests = sent(|tally| tally.request_messages);
+    // They are weighed only where they were asked for.
+    let bytes = sent(|tally| tally.bytes);
     let found = [
         MESSAGES_PER_OPERATION.ratio(sent(all), acknowledged),
         REQUEST_MESSAGES_PER_OPERATION.ratio(requests, acknowledged),
-        BYTES_PER_OPERATION.ratio(sent(|tally| tally.bytes), acknowledged),
+        BYTES_PER_OPERATION.ratio(bytes, acknowledged).filter(|_| bytes > 0.0),
     ];
     found.into_iter().flatten().collect()
 }

@@ -34,7 +34,6 @@
 //! * There are no processes, so no CPU and memory of theirs, and no counters but the world's own.
 
 mod client;
-mod closed_form;
 mod measures;
 mod pace;
 mod script;

@@ -28,7 +28,13 @@ pub fn steps(faults: &[Fault], measure_us: u64) -> Vec<Step> {
         match fault {
             Fault::Kill(kill) => {
                 let node = NodeId(kill.node.into());
-                steps.push(Step { at_us: us(kill.at_s), node, deed: Deed::Kill });
+                for at_s in kill.times_s(measure_us as f64 / 1e6) {
+                    steps.push(Step { at_us: us(at_s), node, deed: Deed::Kill });
+                    let starts_s = kill.restart_after_s.map(|after_s| at_s + after_s);
+                    let at_us = starts_s.map(us).filter(|at_us| *at_us < measure_us);
+                    let start = at_us.map(|at_us| Step { at_us, node, deed: Deed::Start });
+                    steps.extend(start);
+                }
             }
             Fault::Pause(pause) => {
                 let node = NodeId(pause.node.into());

@@ -11,7 +11,8 @@ use crate::experiment::interrupt::Interrupt;
 use crate::experiment::load::populate::Loader;
 use crate::experiment::load::{Clock, Flight, Measured};
 use crate::experiment::matrix::Planned;
-use crate::experiment::spec::{Fault, Phases, Spec};
+use crate::experiment::measures::staleness;
+use crate::experiment::spec::{Fault, Phases, Spec, Wanted};
 use crate::experiment::trial::{parameters, realised_skew};
 use crate::report::trial::{Mode, Trial};
 use crate::sim::{Config, Log, Purpose, Tally, World, stream};
@@ -81,7 +82,9 @@ impl<'a> Bench<'a> {
         let acknowledged = measured.operations.iter().map(|all| all.outcomes.acknowledged).sum();
         let mut scalars = measures::messages(&seen.began, &seen.ended, acknowledged);
         scalars.extend(measures::detection(&seen.found, planned));
-        let Measured { measured_s, operations, by_node, seconds, schedule, saturated } = measured;
+        scalars.extend(staleness(&measured.reads));
+        let Measured { measured_s, operations, by_node, seconds, schedule, saturated, .. } =
+            measured;
         Ok(Trial {
             id: id.to_string(),
             cell: planned.cell.clone(),
@@ -110,7 +113,10 @@ impl<'a> Bench<'a> {
             seed: planned.seed,
         };
         let refused = |bad: &dyn std::fmt::Display| End::Failed(Error::Simulation(bad.to_string()));
-        let world = World::stopped(config, Log::Off).map_err(|bad| refused(&bad))?;
+        let mut world = World::stopped(config, Log::Off).map_err(|bad| refused(&bad))?;
+        if planned.measure.contains(&Wanted::Messages) {
+            world.weigh();
+        }
         let timing = &planned.cluster.timing;
         let client = Client::new(timing.read_timeout_ms.max(timing.write_timeout_ms));
         Ok(Stage::new(world, client, self.interrupt))

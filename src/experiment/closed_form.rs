@@ -16,16 +16,20 @@
 //! The means are of learned intervals; a cap on them (`max_interval_ms`) or a floor would bend
 //! them. The time until the next judgement, half of its interval on average, is not in the form.
 
-use crate::experiment::matrix::Planned;
+use super::matrix::Planned;
+use super::spec::Backend;
+use crate::sim::Link;
 use std::f64::consts::LN_10;
 
 /// The mean detection time in seconds, and where it comes from. None where no form is known.
+/// Between real processes on one machine nothing is lost and the way is short beside an interval.
 pub fn detection_s(planned: &Planned) -> Option<(f64, &'static str)> {
-    let link = planned.network;
-    let plain = link.duplicate == 0.0 && link.bytes_per_s.is_none() && link.loss < 1.0;
-    let delay_s = link.delay.mean_us().filter(|_| plain)? / 1e6;
+    let (loss, delay_s) = match planned.backend {
+        Backend::Processes => (0.0, 0.0),
+        Backend::Simulation => loss_and_delay_s(&planned.network)?,
+    };
     let interval_s = f64::from(planned.cluster.timing.heartbeat_interval_ms) / 1e3;
-    let kept = 1.0 - link.loss;
+    let kept = 1.0 - loss;
     let detection = &planned.cluster.strategies.detection;
     let number = |name: &str| detection.settings().get(name)?.as_f64();
     let (silence_s, source) = match detection.name() {
@@ -40,6 +44,12 @@ pub fn detection_s(planned: &Planned) -> Option<(f64, &'static str)> {
         ),
         _ => return None,
     };
-    let unheard_s = interval_s / 2.0 + interval_s * link.loss / kept;
+    let unheard_s = interval_s / 2.0 + interval_s * loss / kept;
     Some((silence_s - unheard_s + delay_s, source))
+}
+
+/// None of a link on which heartbeats do not travel alone.
+fn loss_and_delay_s(link: &Link) -> Option<(f64, f64)> {
+    let plain = link.duplicate == 0.0 && link.bytes_per_s.is_none() && link.loss < 1.0;
+    Some((link.loss, link.delay.mean_us().filter(|_| plain)? / 1e6))
 }
