@@ -102,6 +102,16 @@ impl Disk {
         state.log.truncate(kept);
     }
 
+    /// The process is gone: from now on the disk shows what the next one will find.
+    pub fn stop(&self) {
+        let mut state = self.state.lock();
+        if self.durability == Durability::Memory {
+            *state = State { full: state.full, ..State::default() };
+        }
+        // Damage is for the next start to tell.
+        let _ = replay(&mut state);
+    }
+
     /// Flips one bit somewhere. False: there is none.
     pub fn rot(&self, random: &mut impl Rng) -> bool {
         let mut state = self.state.lock();
@@ -128,25 +138,10 @@ impl Disk {
         if self.durability == Durability::Memory {
             *state = State { full: state.full, ..State::default() };
         }
-        (state.read_only, state.live_bytes) = (None, 0);
-        state.index.clear();
-        let mut at = 0;
-        while at < state.log.len() {
-            match check(&state.log[at..]) {
-                Ok(length) => {
-                    index(state, at + HEAD, at + HEAD + length);
-                    at += HEAD + length;
-                }
-                Err(Damage::Torn) => break,
-                Err(Damage::Checksum { length }) if at + HEAD + length == state.log.len() => break,
-                Err(Damage::Checksum { .. }) => {
-                    let what = "a batch with its checksum";
-                    return Err(self.corrupt(at, what));
-                }
-            }
-        }
-        state.log.truncate(at);
-        state.synced = at;
+        state.read_only = None;
+        let end = replay(state).map_err(|at| self.corrupt(at, "a batch with its checksum"))?;
+        state.log.truncate(end);
+        state.synced = end;
         Ok(())
     }
 
@@ -160,12 +155,32 @@ impl Disk {
     }
 
     fn read(&self, state: &State, span: Span) -> Result<Bytes, EngineError> {
-        let entry = entry(&state.log[span.at..span.at + span.length]);
+        let entry = state.log.get(span.at..span.at + span.length).and_then(entry);
         match entry.filter(|entry| entry.is_intact()) {
             Some(entry) => Ok(Bytes::copy_from_slice(entry.value)),
             None => Err(self.corrupt(span.at, "an entry with its checksum")),
         }
     }
+}
+
+/// Fills the index from the log. The answer is where the last whole batch ends, or, as an error,
+/// where a damaged one begins that is not the last.
+fn replay(state: &mut State) -> Result<usize, usize> {
+    state.index.clear();
+    state.live_bytes = 0;
+    let mut at = 0;
+    while at < state.log.len() {
+        match check(&state.log[at..]) {
+            Ok(length) => {
+                index(state, at + HEAD, at + HEAD + length);
+                at += HEAD + length;
+            }
+            Err(Damage::Torn) => break,
+            Err(Damage::Checksum { length }) if at + HEAD + length == state.log.len() => break,
+            Err(Damage::Checksum { .. }) => return Err(at),
+        }
+    }
+    Ok(at)
 }
 
 enum Damage {
@@ -386,6 +401,27 @@ mod tests {
             let whole = held == ["a=2", "b=1", "c=2"];
             assert!(whole || held == ["a=1", "b=1"], "a batch is all or nothing: {held:?}");
         }
+    }
+
+    #[test]
+    fn the_disk_of_a_process_that_is_gone_shows_what_the_next_one_finds() {
+        for seed in 0..50 {
+            let mut random = Xoshiro256PlusPlus::seed_from_u64(seed);
+            let disk = disk(SyncPolicy::Never);
+            disk.commit(vec![put("a", "1")]).unwrap();
+            disk.sync();
+            disk.commit(vec![put("a", "2")]).unwrap();
+            disk.interrupt(&[put("b", "3")], &mut random);
+            disk.lose_power(&mut random);
+            disk.stop();
+            let before = held(&disk);
+            disk.open().unwrap();
+            assert_eq!(before, held(&disk));
+        }
+        let disk = Disk::new("n1".into(), Durability::Memory);
+        disk.commit(vec![put("a", "1")]).unwrap();
+        disk.stop();
+        assert!(held(&disk).is_empty());
     }
 
     #[test]

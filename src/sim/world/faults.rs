@@ -74,6 +74,7 @@ impl World {
         if how == End::PowerCut {
             machine.disk.lose_power(&mut random);
         }
+        machine.disk.stop();
         self.random = random;
         self.disconnect(id);
         Ok(())
