@@ -150,6 +150,11 @@ impl Network {
         self.held.remove(&index).unwrap_or_default()
     }
 
+    /// What is kept back, link by link, oldest first.
+    pub fn held(&self) -> impl Iterator<Item = &Packet> {
+        self.held.values().flatten()
+    }
+
     /// Every link that holds packets back, or has some.
     pub fn holds(&self) -> Vec<(NodeId, NodeId)> {
         let pair = |index: usize| {

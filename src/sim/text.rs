@@ -28,6 +28,12 @@ pub fn shown(us: f64) -> String {
     }
 }
 
+/// Whole microseconds as milliseconds with three decimals: instants of virtual time.
+pub fn milliseconds(us: i64) -> String {
+    let (sign, us) = (if us < 0 { "-" } else { "" }, us.unsigned_abs());
+    format!("{sign}{}.{:03}", us / 1_000, us % 1_000)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -52,6 +58,7 @@ mod tests {
             let text = shown(us as f64);
             assert_eq!(duration(&text), Some(us), "{text}");
         }
+        assert_eq!([0, 1_050, -2].map(milliseconds), ["0.000", "1.050", "-0.002"]);
         assert_eq!([200.0, 1_500.0, 30e6].map(shown), ["200us", "1500us", "30s"]);
     }
 }

@@ -5,11 +5,12 @@ use super::{Ask, Line, Look, Stopped, What};
 use crate::message::{Failure, Outcome, Reply};
 use crate::node::{Counters, Event, InFlight, Standing, Status};
 use crate::sim::WALL_START_US;
+use crate::sim::text::milliseconds;
 use crate::sim::world::World;
 use bytes::Bytes;
 use quorate_strategies::NodeId;
 use quorate_strategies::conflict::{Content, LOGICAL_BITS, Record, Resolver, Sibling, Stamp};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use xxhash_rust::xxh3::xxh3_64;
 
 impl Look {
@@ -90,15 +91,11 @@ fn stamped(world: &World, stamp: Stamp) -> String {
     let us = (stamp.time >> LOGICAL_BITS) as i64 - WALL_START_US as i64;
     let count = stamp.time & ((1 << LOGICAL_BITS) - 1);
     let count = if count == 0 { String::new() } else { format!(" + {count}") };
-    format!("{actor} at {} ms{count}", millis(us))
+    format!("{actor} at {} ms{count}", milliseconds(us))
 }
 
 fn wall_ms(world: &World) -> u64 {
     (WALL_START_US + world.now_us()) / 1_000
-}
-
-fn millis(us: i64) -> String {
-    format!("{}{}.{:03}", if us < 0 { "-" } else { "" }, us.abs() / 1_000, us.abs() % 1_000)
 }
 
 /// The live values that a disk holds for a key, sorted.
@@ -106,9 +103,8 @@ pub(super) fn stored(world: &World, node: NodeId, key: &[u8]) -> Result<Vec<Byte
     let record = match Held::of(world, node, key)? {
         Held::Nothing => return Ok(Vec::new()),
         Held::Record { record, .. } => record,
-        Held::Damaged(found) => {
-            let expected = format!("a record on the disk of {node}");
-            return Err(Stopped::Unexpected { expected, found });
+        Held::Damaged(how) => {
+            return Err(Stopped::Unexpected { found: format!("a damaged record: {how}") });
         }
     };
     let resolver = world.config().cluster.strategies.conflict.build();
@@ -116,6 +112,12 @@ pub(super) fn stored(world: &World, node: NodeId, key: &[u8]) -> Result<Vec<Byte
     let mut values: Vec<Bytes> = answer.values.into_iter().map(|it| it.payload.value).collect();
     values.sort();
     Ok(values)
+}
+
+/// Values as the language writes them.
+pub(super) fn listed(values: &[Bytes]) -> String {
+    let values: Vec<String> = values.iter().map(|value| Shown(value).to_string()).collect();
+    if values.is_empty() { "nothing".to_string() } else { values.join(" ") }
 }
 
 /// What the running owners of a key hold, if it is not the same to the byte.
@@ -157,8 +159,7 @@ fn status(status: &Status, paused: bool) -> Vec<String> {
         epoch.push_str(&format!(", has heard of epoch {}", status.newest_epoch));
     }
     let mut lines = vec![format!("{id} {state}, {ready}, {epoch}; sees {}", seen.join(", "))];
-    let waits = non_zero(waiting(&status.in_flight));
-    lines.extend(waits.map(|waits| format!("{id} waits for {waits}")));
+    lines.extend(waits(id, &status.in_flight));
     lines.extend(non_zero(counted(&status.counters)).map(|counts| format!("{id} counts {counts}")));
     lines
 }
@@ -167,6 +168,11 @@ fn non_zero(counts: Vec<(&str, u64)>) -> Option<String> {
     let shown = counts.into_iter().filter(|(_, count)| *count > 0);
     let shown: Vec<String> = shown.map(|(name, count)| format!("{name} {count}")).collect();
     (!shown.is_empty()).then(|| shown.join(", "))
+}
+
+/// What a node waits for; None: nothing.
+pub(super) fn waits(id: NodeId, in_flight: &InFlight) -> Option<String> {
+    non_zero(waiting(in_flight)).map(|waits| format!("{id} waits for {waits}"))
 }
 
 fn waiting(in_flight: &InFlight) -> Vec<(&'static str, u64)> {
@@ -202,12 +208,20 @@ fn counted(counters: &Counters) -> Vec<(&'static str, u64)> {
     ]
 }
 
-/// Lines as people read them: virtual time, who, what.
+/// Lines as people read them: virtual time, who, what. Of many batches that a node drops for their
+/// sender's clock the first one is shown.
 pub(super) fn shown(world: &World, lines: &[Line]) -> Vec<String> {
     let mut shown = Vec::new();
+    let mut ignored = BTreeSet::new();
     let mut rest = lines;
     while let Some(first) = rest.first() {
         let mut taken = 1;
+        if let Line::Event { node, event: Event::ClockDrift { peer, .. }, .. } = first
+            && !ignored.insert((*node, *peer))
+        {
+            rest = &rest[1..];
+            continue;
+        }
         let (at_us, text) = match first {
             Line::Seen(text) => {
                 shown.push(text.clone());
@@ -224,7 +238,7 @@ pub(super) fn shown(world: &World, lines: &[Line]) -> Vec<String> {
                 (*at_us, if heard.is_empty() { told(*node, event) } else { hearing(world, &heard) })
             }
         };
-        shown.push(format!("{:>10} ms  {text}", millis(at_us as i64)));
+        shown.push(format!("{:>10} ms  {text}", milliseconds(at_us as i64)));
         rest = &rest[taken..];
     }
     shown
@@ -284,8 +298,9 @@ fn answered(world: &World, ask: &Ask, took_us: u64, reply: &Reply) -> String {
     let default = if ask.what == What::Get { replication.r } else { replication.w };
     let level = ask.level.unwrap_or(default);
     let met = format!("{} of {}", level.needed(replication.n), replication.n);
+    let took = milliseconds(took_us as i64);
     let outcome = match reply {
-        Reply::Failed(failure) => failed(failure),
+        Reply::Failed(failure) => return format!("{node} {what}: {}", failed(failure, &took)),
         Reply::Written { .. } => format!("done ({level}, {met})"),
         Reply::Read(answer) => {
             let values: Vec<String> =
@@ -298,13 +313,13 @@ fn answered(world: &World, ask: &Ask, took_us: u64, reply: &Reply) -> String {
             format!("{values} ({level}, {met})")
         }
     };
-    format!("{node} {what}: {outcome} after {} ms", millis(took_us as i64))
+    format!("{node} {what}: {outcome} after {took} ms")
 }
 
-fn failed(failure: &Failure) -> String {
+fn failed(failure: &Failure, took: &str) -> String {
     let outcome = match failure.outcome() {
         Outcome::NotDone => "not done",
         Outcome::Unknown => "unknown",
     };
-    format!("{outcome}: {failure};")
+    format!("{outcome} after {took} ms: {failure}")
 }

@@ -16,6 +16,8 @@ mod play;
 mod script;
 mod setup;
 mod show;
+#[cfg(test)]
+mod tests;
 mod words;
 
 pub use parse::BadLine;

@@ -213,7 +213,10 @@ impl Line<'_> {
 
     fn direction(&mut self) -> Result<(NodeId, NodeId), Wrong> {
         let from = self.node()?;
-        self.one_of(&["->"])?;
+        let arrow = self.next("`->`")?;
+        if !arrow.is("->") {
+            return Err(self.wrong(&arrow, "`->`"));
+        }
         let column = self.peek().map_or(self.end, |word| word.column);
         let to = self.node()?;
         match from == to {
@@ -326,15 +329,16 @@ impl Line<'_> {
 
     fn partition(&mut self) -> Result<Statement, Wrong> {
         let mut groups = vec![vec![self.node()?]];
-        while let Some(word) = self.peek().cloned() {
+        while let Some(word) = self.peek() {
             if word.is("|") {
                 self.at += 1;
-                groups.push(vec![self.node()?]);
-                continue;
+                groups.push(Vec::new());
             }
+            let column = self.peek().map_or(self.end, |word| word.column);
             let node = self.node()?;
             if groups.iter().any(|group| group.contains(&node)) {
-                return Err(self.wrong(&word, "each node in one group"));
+                let problem = format!("found `{node}` twice; allowed: each node in one group");
+                return Err(Wrong::new(column, problem));
             }
             groups.last_mut().into_iter().for_each(|group| group.push(node));
         }

@@ -1,10 +1,11 @@
 //! Plays a scenario on a world.
 
-use super::look::{disagreement, standing, stored};
+use super::look::{disagreement, listed, standing, stored, waits};
 use super::{Ask, DiskFault, Expect, Setup, Statement, What};
 use crate::message::{Operation, Reply, Request};
 use crate::node::{ClientTag, InFlight};
 use crate::sim::log::Log;
+use crate::sim::text::milliseconds;
 use crate::sim::world::{Impossible, Occurrence, World};
 use bytes::Bytes;
 use quorate_strategies::NodeId;
@@ -14,6 +15,8 @@ use std::collections::BTreeMap;
 const PATIENCE_US: u64 = 60_000_000;
 /// Between two looks whether everything has settled.
 const LOOK_US: u64 = 10_000;
+/// Of what is to happen when a scenario does not settle.
+const PENDING_SHOWN: usize = 20;
 
 /// Sees everything that happens while a scenario is played. An error stops it.
 pub trait Watch {
@@ -98,10 +101,15 @@ pub enum Stopped {
     Impossible(#[from] Impossible),
     #[error("no reply was named `{0}`, or it had no version")]
     NoContext(String),
-    #[error("did not settle by {at_us} us of virtual time; pending:\n{}", .pending.join("\n"))]
+    /// Requests without a reply, what nodes wait for, and what is to happen: a line each.
+    #[error(
+        "did not settle by {} ms of virtual time; pending:\n  {}",
+        milliseconds(*at_us as i64),
+        .pending.join("\n  ")
+    )]
     Unsettled { at_us: u64, pending: Vec<String> },
-    #[error("expected {expected}, found {found}")]
-    Unexpected { expected: String, found: String },
+    #[error("found {found}")]
+    Unexpected { found: String },
     /// The watch saw something that must not be.
     #[error("{0}")]
     Violated(String),
@@ -279,7 +287,13 @@ impl<W: Watch> Player<W> {
         let Some(world) = &self.world else { return Stopped::NoCluster };
         let ask = |asked: &Asked| format!("request {}: {}", asked.tag, asked.ask);
         let mut pending: Vec<String> = self.asked.values().map(ask).collect();
-        pending.extend(world.pending().into_iter().take(20));
+        let nodes = world.ids().filter_map(|id| Some((id, world.node(id)?)));
+        pending.extend(nodes.filter_map(|(id, node)| waits(id, &node.in_flight())));
+        let coming = world.pending();
+        pending.extend(coming.iter().take(PENDING_SHOWN).cloned());
+        if coming.len() > PENDING_SHOWN {
+            pending.push(format!("and {} more", coming.len() - PENDING_SHOWN));
+        }
         Stopped::Unsettled { at_us: world.now_us(), pending }
     }
 
@@ -316,7 +330,7 @@ impl<W: Watch> Player<W> {
                 if held == *values {
                     return Ok(());
                 }
-                format!("{held:?}")
+                listed(&held)
             }
             Expect::Standing { node, peer, is } => {
                 let seen = world.node(*node).ok_or(Impossible::NotRunning { node: *node })?;
@@ -331,7 +345,7 @@ impl<W: Watch> Player<W> {
                 Some(found) => found,
             },
         };
-        Err(Stopped::Unexpected { expected: expect.to_string(), found })
+        Err(Stopped::Unexpected { found })
     }
 }
 

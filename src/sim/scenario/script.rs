@@ -4,6 +4,8 @@
 //!   # A comment.
 //!   put n1 color red         statements, up to `---` or an empty line
 //!   get n2 color
+//!   get n2 color \
+//!     level=one              one statement, on two lines
 //!   ---
 //!        0.550 ms  …         what they showed, up to an empty line; not read, but written anew
 //! ```
@@ -45,9 +47,10 @@ impl Script {
     pub fn parse(text: &str) -> Result<Script, BadLine> {
         let mut script = Script { blocks: Vec::new() };
         let (mut block, mut output, mut nodes) = (Block::default(), false, None);
+        let mut long = Long::default();
         for (index, line) in text.lines().enumerate() {
             let number = index + 1;
-            if line.trim().is_empty() {
+            if line.trim().is_empty() && !long.goes_on() {
                 script.blocks.push(std::mem::take(&mut block));
                 output = false;
                 continue;
@@ -63,16 +66,28 @@ impl Script {
                 }
                 continue;
             }
-            let found = statement(line, nodes).map_err(|wrong| wrong.on(number))?;
-            if let Some(found) = found {
-                nodes = Some(in_place(&found, nodes).map_err(|wrong| wrong.on(number))?);
-                block.statements.push((number, found));
-            }
             block.lines.push(line.trim_end().to_string());
+            long.push(number, line);
+            if long.goes_on() {
+                continue;
+            }
+            let long = std::mem::take(&mut long);
+            let found = statement(&long.text, nodes).map_err(|wrong| long.place(wrong))?;
+            if let Some(found) = found {
+                nodes = Some(in_place(&found, nodes).map_err(|wrong| long.place(wrong))?);
+                block.statements.push((long.first(), found));
+            }
+        }
+        if long.goes_on() {
+            let end = long.text.chars().count();
+            return Err(long.place(Wrong::new(end, "the file ends; allowed: a line after `\\`")));
         }
         script.blocks.push(block);
         script.blocks.retain(|block| !block.lines.is_empty());
-        Ok(script)
+        match nodes {
+            Some(_) => Ok(script),
+            None => Err(Wrong::new(1, "found no statement; allowed: `cluster` first").on(1)),
+        }
     }
 
     /// All statements, in order.
@@ -88,8 +103,10 @@ impl Script {
         if let Some((_, Statement::Cluster(setup))) = block.statements.first_mut() {
             setup.0.retain(|(name, _)| name != "seed");
             setup.0.push(("seed".to_string(), seed.to_string()));
-            let line = block.lines.iter_mut().find(|it| it.trim_start().starts_with("cluster"));
-            line.into_iter().for_each(|line| *line = setup.to_string());
+            let begins = |line: &String| line.trim_start().starts_with("cluster");
+            let Some(first) = block.lines.iter().position(begins) else { return };
+            let more = block.lines[first..].iter().take_while(|line| line.ends_with('\\')).count();
+            block.lines.splice(first..=first + more, [setup.to_string()]);
         }
     }
 
@@ -115,6 +132,39 @@ impl Script {
             played?;
         }
         Ok(())
+    }
+}
+
+/// A statement's lines: one that ends with `\` goes on in the next.
+#[derive(Default)]
+struct Long {
+    text: String,
+    /// Line numbers, and the characters of the text before each line.
+    lines: Vec<(usize, usize)>,
+    goes_on: bool,
+}
+
+impl Long {
+    fn push(&mut self, number: usize, line: &str) {
+        self.lines.push((number, self.text.chars().count()));
+        let line = line.trim_end();
+        let rest = line.strip_suffix('\\').filter(|rest| rest.ends_with(' '));
+        self.goes_on = rest.is_some() && !line.trim_start().starts_with('#');
+        self.text.push_str(if self.goes_on { rest.unwrap_or(line) } else { line });
+    }
+
+    fn goes_on(&self) -> bool {
+        self.goes_on
+    }
+
+    fn first(&self) -> usize {
+        self.lines.first().map_or(1, |line| line.0)
+    }
+
+    fn place(&self, wrong: Wrong) -> BadLine {
+        let before = |line: &&(usize, usize)| line.1 < wrong.column;
+        let (number, start) = self.lines.iter().rev().find(before).copied().unwrap_or((1, 0));
+        Wrong { column: wrong.column - start, ..wrong }.on(number)
     }
 }
 

@@ -40,6 +40,7 @@ pub const NAMES: &[(&str, &str)] = &[
     ("detection", "a strategy of `quorate list`"),
     ("heartbeat", DURATION),
     ("gossip", DURATION),
+    ("judge", DURATION),
     ("read_timeout", DURATION),
     ("write_timeout", DURATION),
     ("hedge", DURATION),
@@ -154,6 +155,7 @@ fn set(config: &mut Config, name: &str, value: &str) -> Option<()> {
         }
         "sync" => cluster.engine = durability(value)?,
         "heartbeat" => timing.heartbeat_interval_ms = millis(value)?,
+        "judge" => timing.judge_interval_ms = millis(value)?,
         "gossip" => timing.gossip_interval_ms = millis(value)?,
         "read_timeout" => timing.read_timeout_ms = millis(value)?,
         "write_timeout" => timing.write_timeout_ms = millis(value)?,

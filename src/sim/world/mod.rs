@@ -1,6 +1,7 @@
 //! The world: machines, the network between them, and the only clock that there is.
 
 mod faults;
+mod pending;
 mod step;
 
 pub use faults::Return;
@@ -224,12 +225,6 @@ impl World {
     /// What a machine's disk holds, whether or not its node runs.
     pub fn disk(&self, id: NodeId) -> Result<&dyn Engine, Impossible> {
         self.machine(id).map(|machine| &*machine.disk as &dyn Engine)
-    }
-
-    /// Everything that is to happen, soonest first, as text: for a report on what never ends.
-    pub fn pending(&self) -> Vec<String> {
-        let line = |(at_us, happening): (u64, &Happening)| format!("{at_us} us {happening:?}");
-        self.agenda.pending().into_iter().map(line).collect()
     }
 
     /// Takes the next occurrence.
