@@ -136,3 +136,48 @@ fn what_a_cluster_can_never_do_is_bad_input() {
     let (code, _, _) = run(&["get", "absent", &at]);
     assert_eq!(code, Some(1), "nothing found is no bad input");
 }
+
+fn simulated(script: &str) -> (Option<i32>, String, String) {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("a.qs");
+    std::fs::write(&path, script).unwrap();
+    let (code, printed, said) = run(&["sim", "--script", path.to_str().unwrap()]);
+    (code, printed, said.replace(path.to_str().unwrap(), "a.qs"))
+}
+
+#[test]
+fn a_scenario_is_printed_with_what_it_showed() {
+    let (code, printed, said) = simulated("cluster nodes=1 n=1\n\nput n1 a b\n");
+    assert_eq!((code, said.as_str()), (Some(0), ""));
+    let answer = "     0.150 ms  n1 put a b: done (quorum, 1 of 1) after 0.150 ms\n";
+    assert_eq!(printed, format!("cluster nodes=1 n=1\n---\nok\n\nput n1 a b\n---\n{answer}"));
+}
+
+#[test]
+fn a_scenario_that_fails_and_one_that_cannot_be_played_have_codes_of_their_own() {
+    let (code, printed, said) = simulated("cluster nodes=1 n=1\nexpect n1 holds a b\n");
+    assert_eq!(code, Some(1));
+    assert!(printed.ends_with("\nstopped at `expect n1 holds a b`: found nothing\n"), "{printed}");
+    assert_eq!(said, "quorate: a.qs: line 2: `expect n1 holds a b`: found nothing\n");
+    let (code, _, said) = simulated("cluster nodes=1 n=1\npause n1\nget n1 a &\nsettle 1s\n");
+    assert_eq!(code, Some(1));
+    assert!(said.contains("did not settle by 1000.000 ms of virtual time; pending:"), "{said}");
+    for (script, expected) in [
+        ("cluster nodes=1 n=1\ncrsh n1", "line 2, column 1: found `crsh`; did you mean `crash`?"),
+        ("cluster nodes=3\npause n4", "line 2, column 7: found `n4`; allowed: a node, n1 to n3"),
+        ("cluster nodes=3\nresume n2\nrestart n2", "n2 is running; only a node that was stopped"),
+        ("cluster seed=x", "line 1, column 9: `seed=x`: allowed: a number"),
+        ("", "no statement"),
+    ] {
+        let (code, printed, said) = simulated(script);
+        assert_eq!(code, Some(2), "{script}: {printed}{said}");
+        assert!(said.starts_with("quorate: cannot play a.qs: "), "{said}");
+        assert!(said.contains(expected), "{said}");
+    }
+    let (code, _, said) = run(&["sim", "--script", "/nowhere/at/all"]);
+    assert_eq!(code, Some(2));
+    assert!(said.starts_with("quorate: cannot read /nowhere/at/all: "), "{said}");
+    let (code, _, said) = run(&["sim", "--script", "a.qs", "--seed", "many"]);
+    assert_eq!(code, Some(2));
+    assert!(said.contains("invalid value 'many'"), "{said}");
+}
