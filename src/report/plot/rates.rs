@@ -13,6 +13,9 @@ use crate::report::trial::Mode;
 use crate::report::{number, verdict};
 
 const PERCENTILES: [f64; 2] = [50.0, 99.0];
+/// Between neighbouring lines at one rate, as a part of the highest rate: two pixels or so, so that
+/// their bars stand side by side.
+const DODGE: f64 = 0.007;
 
 /// One figure per workload: a row per kind of operation, p50 left and p99 right. A workload that
 /// was offered at fewer than two rates has none; a closed loop offers no rate.
@@ -54,8 +57,11 @@ fn figure<'a>(
     for (row, kind) in kinds.iter().enumerate() {
         let mut pair: Vec<Panel> = Vec::new();
         for percentile in PERCENTILES {
-            let series = lines.used_by(groups).into_iter();
-            let series = series.map(|(index, _)| line(groups, lines, index, kind, percentile));
+            let used = lines.used_by(groups);
+            let series = used.iter().enumerate().map(|(place, (index, _))| {
+                let aside = dodge(place, used.len()) * highest;
+                aside_of(line(groups, lines, *index, kind, percentile), aside)
+            });
             pair.push(Panel {
                 heading: format!("{} {}", capital(kind), number::percentile(percentile)),
                 x: x.clone(),
@@ -82,6 +88,16 @@ fn figure<'a>(
         panel_height: 250.0,
         legend: legend(groups, lines, has_limits),
     }
+}
+
+/// How far to the right of its rate a line's points stand, as a part of the highest rate.
+fn dodge(place: usize, lines: usize) -> f64 {
+    (place as f64 - (lines as f64 - 1.0) / 2.0) * DODGE
+}
+
+fn aside_of(mut series: Series, aside: f64) -> Series {
+    series.marks.iter_mut().for_each(|mark| mark.x += aside);
+    series
 }
 
 fn limits(run: &Run, kind: &str, percentile: f64) -> Vec<Limit> {
@@ -121,4 +137,19 @@ fn line(
         .collect();
     marks.sort_by(|a, b| a.x.total_cmp(&b.x));
     Series { look: style::look(index), marks, width: 1.8, expected: false }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn lines_stand_side_by_side_around_their_rate() {
+        assert_eq!(dodge(0, 1), 0.0);
+        let five: Vec<f64> = (0..5).map(|place| dodge(place, 5)).collect();
+        assert!(five.windows(2).all(|pair| pair[0] < pair[1]), "{five:?}");
+        assert!(five.iter().sum::<f64>().abs() < 1e-12, "{five:?}");
+        // Even sixteen lines keep to their own rate where four are a quarter apart.
+        assert!(dodge(15, 16) < 0.25 / 4.0);
+    }
 }
