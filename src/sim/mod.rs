@@ -37,6 +37,7 @@ mod clock;
 mod config;
 mod delay;
 mod disk;
+pub mod explore;
 mod log;
 mod machine;
 mod network;

@@ -35,6 +35,11 @@ pub trait Watch {
         Ok(())
     }
 
+    /// The scenario is over.
+    fn ends(&mut self, _world: &World) -> Result<(), String> {
+        Ok(())
+    }
+
     /// Something happened to the world.
     fn happens(&mut self, _world: &World) -> Result<(), String> {
         Ok(())
@@ -168,6 +173,15 @@ impl<W: Watch> Player<W> {
             }
         }
         self.drain(lines)
+    }
+
+    /// Tells the watch that nothing follows.
+    ///
+    /// # Errors
+    /// As the watch does.
+    pub fn finish(&mut self) -> Result<(), Stopped> {
+        let ended = self.world.as_ref().map(|world| self.watch.ends(world));
+        ended.unwrap_or(Ok(())).map_err(Stopped::Violated)
     }
 
     fn begin(&mut self, setup: &Setup) -> Result<(), Stopped> {

@@ -1,0 +1,13 @@
+mod fault;
+mod generate;
+mod invariants;
+mod plan;
+mod run;
+mod scars;
+mod shrink;
+pub use fault::{Fault, Faults, UnknownFault};
+pub use generate::{Shape, generate};
+pub use invariants::{Invariants, Outcomes, Promise, Violation};
+pub use plan::Plan;
+pub use run::{Broken, Run, play};
+pub use shrink::{Shrunk, shrink};
