@@ -28,6 +28,7 @@
 mod access;
 mod delete;
 mod experiment;
+mod explore;
 mod get;
 mod increment;
 mod list;

@@ -202,7 +202,7 @@ mod tests {
             "cut n",
             "hold ",
             "pause ",
-            "clock ",
+            "offset=",
             " full",
             " slow=",
             "loss=",

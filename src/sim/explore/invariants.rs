@@ -34,7 +34,7 @@ use order::Order;
 use quorate_strategies::NodeId;
 use quorate_strategies::conflict::{Answer, Record};
 use reads::Seen;
-use std::collections::{BTreeMap, HashMap};
+use std::collections::BTreeMap;
 use std::fmt;
 
 /// How long a mended cluster may take until reads at ALL must work.
@@ -60,8 +60,9 @@ pub enum Promise {
     Origin,
     /// What was certainly not done is never seen.
     Honest,
-    /// A change is made before its deadline, so that who was told "unknown" and tries again later
-    /// is not overtaken by the past. Void once a clock was wrong.
+    /// A change is made before its deadline, and one that ended before another began does not hide
+    /// it: who was told "unknown" and tries again later is not overtaken by the past. Void once a
+    /// clock was wrong.
     InTime,
     /// What an acknowledged write has replaced does not come back (siblings).
     Gone,
@@ -143,7 +144,7 @@ pub struct Invariants {
     lives: Lives,
     /// Requests and replies so far, and how many there were when each open request was asked.
     sequence: u64,
-    asked_at: HashMap<ClientTag, u64>,
+    asked_at: BTreeMap<ClientTag, u64>,
     /// Keys that were read from all replicas since all was mended and the last write ended.
     read_whole: BTreeMap<Bytes, bool>,
     happenings: u64,
@@ -170,7 +171,7 @@ impl Invariants {
             losses: Losses::new(Durability::of(&config.cluster.engine)),
             lives: Lives::default(),
             sequence: 0,
-            asked_at: HashMap::new(),
+            asked_at: BTreeMap::new(),
             read_whole: BTreeMap::new(),
             happenings: 0,
             outcomes: Outcomes::default(),
@@ -300,7 +301,7 @@ impl Invariants {
             return Err(Violation::new(Promise::Available, text));
         }
         let Some(history) = self.keys.get_mut(&asked.ask.key) else { return Ok(()) };
-        let Some(place) = history.failed(asked.tag, failure) else { return Ok(()) };
+        let Some(place) = history.failed(asked.tag, failure, world.now_us()) else { return Ok(()) };
         let write = &history.writes[place];
         if write.state == State::NotDone && write.shown {
             let text = format!("#{} is said to be not done, and was read before", write.tag);
@@ -345,7 +346,7 @@ impl Invariants {
         let Some(history) = self.keys.get_mut(key) else { return Ok(()) };
         let Some(place) = history.write_of(asked.tag) else { return Ok(()) };
         let write = &mut history.writes[place];
-        write.state = State::Done;
+        (write.state, write.ended_us) = (State::Done, Some(world.now_us()));
         if let What::Put(value) = &write.what {
             let version = records.iter().flatten().find_map(|record| version_of(record, value));
             write.version = write.version.take().or(version);
@@ -434,6 +435,7 @@ impl Invariants {
                 | Statement::Tick(_)
                 | Statement::Settle { .. }
                 | Statement::Expect(_)
+                | Statement::Look(_)
         );
         if changes {
             self.calm_since_us = self.scars.is_calm().then_some(now_us);

@@ -4,15 +4,15 @@ use crate::message::{Failure, Outcome};
 use crate::node::ClientTag;
 use crate::sim::scenario::{Asked, What};
 use bytes::Bytes;
-use std::collections::HashMap;
+use std::collections::BTreeMap;
 
 /// All writes of a key, and all that a later read must not fall behind.
 #[derive(Debug, Default)]
 pub struct History {
     pub writes: Vec<Write>,
     /// Position of the write of each value; every value is written once.
-    by_value: HashMap<Bytes, usize>,
-    by_tag: HashMap<ClientTag, usize>,
+    by_value: BTreeMap<Bytes, usize>,
+    by_tag: BTreeMap<ClientTag, usize>,
     pub proofs: Vec<Proof>,
 }
 
@@ -26,6 +26,8 @@ pub struct Write {
     /// Its effect, if it has one, comes before this.
     pub ends_us: u64,
     pub state: State,
+    /// When its reply came, or its deadline if that came later and the outcome is unknown.
+    pub ended_us: Option<u64>,
     /// Somebody has read it.
     pub shown: bool,
     /// The version under which its value was seen.
@@ -87,6 +89,7 @@ impl History {
             asked_us: asked.at_us,
             ends_us,
             state: State::Open,
+            ended_us: None,
             shown: false,
             version: None,
         });
@@ -102,9 +105,11 @@ impl History {
     }
 
     /// Notes how a write failed.
-    pub fn failed(&mut self, tag: ClientTag, failure: &Failure) -> Option<usize> {
+    pub fn failed(&mut self, tag: ClientTag, failure: &Failure, now_us: u64) -> Option<usize> {
         let place = self.write_of(tag)?;
-        self.writes[place].state = match failure.outcome() {
+        let write = &mut self.writes[place];
+        write.ended_us = Some(now_us.max(write.ends_us));
+        write.state = match failure.outcome() {
             Outcome::NotDone => State::NotDone,
             Outcome::Unknown => State::Unknown,
         };

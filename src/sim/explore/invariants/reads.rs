@@ -55,6 +55,9 @@ impl Order {
                 let text = format!("is behind what #{} was told", proof.tag);
                 return seen.violates(Promise::Durable, text);
             }
+            if self == Order::Register && !seen.skewed {
+                past_stays_past(history, seen, proof, &values)?;
+            }
             if self == Order::Siblings {
                 siblings_stay(history, seen, proof, &values)?;
                 nothing_returns(history, seen, proof, &values)?;
@@ -99,6 +102,27 @@ fn origins(order: Order, history: &mut History, seen: &Seen) -> Result<Vec<usize
         places.push(place);
     }
     Ok(places)
+}
+
+/// What had ended before an acknowledged write began does not hide it.
+fn past_stays_past(
+    history: &History,
+    seen: &Seen,
+    proof: &Proof,
+    values: &[usize],
+) -> Result<(), Violation> {
+    let Some(write) = proof.write.map(|place| &history.writes[place]) else { return Ok(()) };
+    let shown = values.iter().map(|place| &history.writes[*place]);
+    for shown in shown.filter(|shown| shown.tag != write.tag) {
+        if shown.ended_us.is_some_and(|ended_us| ended_us <= write.asked_us) {
+            let text = format!(
+                "shows the value of #{}, which had ended before #{} began and was acknowledged",
+                shown.tag, write.tag
+            );
+            return seen.violates(Promise::InTime, text);
+        }
+    }
+    Ok(())
 }
 
 /// A value that the copies showed is shown, or a write that had seen it may have replaced it.
