@@ -25,8 +25,10 @@ pub struct Watch {
     down: Vec<bool>,
     /// Since when a living peer is taken for down.
     mistaken: BTreeMap<Pair, u64>,
-    /// Deaths that have yet to be noticed, and when they happened.
-    awaited: BTreeMap<Pair, u64>,
+    /// Of each node that died while it counted: when.
+    died_us: Vec<u64>,
+    /// Who saw whom die, and how long it took to notice for good; None: not yet.
+    deaths: BTreeMap<Pair, Option<f64>>,
     counting: bool,
     /// Until when `watched_us` is counted.
     now_us: u64,
@@ -36,7 +38,8 @@ pub struct Watch {
 /// What was seen while it counted.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Found {
-    /// From a death until one observer noticed it.
+    /// From a death until one observer had noticed it for good: 0 for one that took the node for
+    /// down already.
     pub detections_s: Vec<f64>,
     /// Observers that did not notice a death before the node was back.
     pub unnoticed: u64,
@@ -54,7 +57,8 @@ impl Watch {
             states: vec![State::Dead; nodes],
             down: vec![false; nodes * nodes],
             mistaken: BTreeMap::new(),
-            awaited: BTreeMap::new(),
+            died_us: vec![0; nodes],
+            deaths: BTreeMap::new(),
             counting: false,
             now_us: 0,
             found: Found::default(),
@@ -65,7 +69,7 @@ impl Watch {
     pub fn begin(&mut self, now_us: u64) {
         self.pass(now_us);
         self.counting = true;
-        self.awaited.clear();
+        self.deaths.clear();
         self.found = Found::default();
     }
 
@@ -73,6 +77,8 @@ impl Watch {
     pub fn end(&mut self, now_us: u64) -> Found {
         self.pass(now_us);
         self.counting = false;
+        let noticed = std::mem::take(&mut self.deaths).into_values().flatten();
+        self.found.detections_s.extend(noticed);
         std::mem::take(&mut self.found)
     }
 
@@ -88,8 +94,8 @@ impl Watch {
     fn taken_for_down(&mut self, now_us: u64, pair: Pair) {
         let place = self.place(pair);
         self.down[place] = true;
-        if let Some(died_us) = self.awaited.remove(&pair) {
-            self.found.detections_s.push(seconds(now_us - died_us));
+        if let Some(noticed @ None) = self.deaths.get_mut(&pair) {
+            *noticed = Some(seconds(now_us - self.died_us[pair.1]));
         } else if self.states[pair.1] == State::Up {
             self.found.mistakes += u64::from(self.counting);
             self.mistaken.insert(pair, now_us);
@@ -99,6 +105,10 @@ impl Watch {
     fn taken_for_up(&mut self, now_us: u64, pair: Pair) {
         let place = self.place(pair);
         self.down[place] = false;
+        // A heartbeat that was on its way when the node died.
+        if let Some(noticed) = self.deaths.get_mut(&pair) {
+            *noticed = None;
+        }
         if let Some(since_us) = self.mistaken.remove(&pair)
             && self.counting
         {
@@ -119,11 +129,13 @@ impl Watch {
         self.states[victim] = State::Dead;
         self.forget(victim);
         for observer in 0..self.states.len() {
-            let notices = self.counting && self.states[observer] == State::Up;
-            if notices && !self.down[self.place((observer, victim))] {
-                self.awaited.insert((observer, victim), now_us);
+            if self.counting && self.states[observer] == State::Up {
+                let pair = (observer, victim);
+                let already = self.down[self.place(pair)].then_some(0.0);
+                self.deaths.insert(pair, already);
             }
         }
+        self.died_us[victim] = now_us;
     }
 
     pub fn started(&mut self, now_us: u64, node: NodeId) {
@@ -133,9 +145,14 @@ impl Watch {
             return;
         }
         self.states[started] = State::Up;
-        let before = self.awaited.len();
-        self.awaited.retain(|(_, victim), _| *victim != started);
-        self.found.unnoticed += (before - self.awaited.len()) as u64;
+        let found = &mut self.found;
+        self.deaths.retain(|(_, victim), noticed| {
+            if *victim == started {
+                found.detections_s.extend(*noticed);
+                found.unnoticed += u64::from(noticed.is_none());
+            }
+            *victim != started
+        });
     }
 
     pub fn paused(&mut self, now_us: u64, node: NodeId) {
@@ -159,7 +176,7 @@ impl Watch {
         let nodes = self.states.len();
         self.down[node * nodes..(node + 1) * nodes].fill(false);
         self.mistaken.retain(|(observer, peer), _| *observer != node && *peer != node);
-        self.awaited.retain(|(observer, _), _| *observer != node);
+        self.deaths.retain(|(observer, _), _| *observer != node);
     }
 
     fn pass(&mut self, now_us: u64) {
@@ -225,12 +242,24 @@ mod tests {
         down(&mut watch, 5, TWO, ONE);
         up(&mut watch, 7, TWO, ONE);
         down(&mut watch, 8, THREE, ONE);
-        // Three thinks that it knew: its silence says nothing of the detector.
+        // Three was wrong and is right from now on.
         watch.died(9 * S, ONE);
         down(&mut watch, 12, TWO, ONE);
         let found = watch.end(20 * S);
         assert_eq!((found.mistakes, found.mistake_durations_s), (2, vec![2.0]));
-        assert_eq!((found.detections_s, found.unnoticed), (vec![3.0], 0));
+        assert_eq!((found.detections_s, found.unnoticed), (vec![3.0, 0.0], 0));
+    }
+
+    #[test]
+    fn a_heartbeat_that_outlives_its_node_takes_the_notice_back() {
+        let mut watch = watch();
+        watch.died(10 * S, ONE);
+        down(&mut watch, 12, TWO, ONE);
+        up(&mut watch, 13, TWO, ONE);
+        down(&mut watch, 16, TWO, ONE);
+        watch.started(20 * S, ONE);
+        let found = watch.end(21 * S);
+        assert_eq!((found.detections_s, found.unnoticed, found.mistakes), (vec![6.0], 1, 0));
     }
 
     #[test]
