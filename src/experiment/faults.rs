@@ -4,26 +4,11 @@
 use super::cluster::Cluster;
 use super::detection::{Noticed, Watch};
 use super::error::Error;
+use super::script::{self, Deed, Step};
 use super::spec::Fault;
 use crate::report::trial::FaultWindow;
 use quorate_strategies::NodeId;
 use rustix::process::Signal;
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Deed {
-    Stop,
-    Continue,
-    Kill,
-    Restart,
-}
-
-#[derive(Clone, Copy, Debug, PartialEq)]
-struct Step {
-    /// Seconds since the measured phase began.
-    at_s: f64,
-    node: u16,
-    deed: Deed,
-}
 
 /// The faults of one trial as a list of steps in time, and how far it is done.
 #[derive(Debug)]
@@ -45,32 +30,9 @@ pub struct Injected {
 }
 
 impl Timeline {
-    /// For a measured phase of `measure_s`. Pauses that would outlast it end with it, and a node
-    /// that would be started after it stays dead.
-    pub fn new(faults: &[Fault], measure_s: f64, watches: bool) -> Timeline {
-        let mut steps = Vec::new();
-        for fault in faults {
-            match fault {
-                Fault::Kill(kill) => {
-                    for at_s in kill.times_s(measure_s) {
-                        steps.push(Step { at_s, node: kill.node, deed: Deed::Kill });
-                        let at_s = at_s + kill.restart_after_s.unwrap_or(f64::INFINITY);
-                        if at_s < measure_s {
-                            steps.push(Step { at_s, node: kill.node, deed: Deed::Restart });
-                        }
-                    }
-                }
-                Fault::Pause(pause) => {
-                    let starts = (0..).map(|n| pause.first_at_s + f64::from(n) * pause.every_s);
-                    for at_s in starts.take_while(|at_s| *at_s < measure_s) {
-                        steps.push(Step { at_s, node: pause.node, deed: Deed::Stop });
-                        let at_s = (at_s + pause.for_s).min(measure_s);
-                        steps.push(Step { at_s, node: pause.node, deed: Deed::Continue });
-                    }
-                }
-            }
-        }
-        steps.sort_by(|a, b| a.at_s.total_cmp(&b.at_s));
+    /// For a measured phase of `measure_s`.
+    pub fn new(faults: &[Fault], measure_s: f64, seed: u64, watches: bool) -> Timeline {
+        let steps = script::steps(faults, measure_s, seed);
         Timeline { steps, next: 0, windows: Vec::new(), watches, deaths: Vec::new() }
     }
 
@@ -88,10 +50,10 @@ impl Timeline {
         {
             self.next += 1;
             match step.deed {
-                Deed::Stop => cluster.signal(step.node, Signal::STOP),
-                Deed::Continue => cluster.signal(step.node, Signal::CONT),
+                Deed::Pause => cluster.signal(step.node, Signal::STOP),
+                Deed::Resume => cluster.signal(step.node, Signal::CONT),
                 Deed::Kill => self.kill(step.node, cluster),
-                Deed::Restart => {
+                Deed::Start => {
                     self.end_watch(step.node);
                     cluster.restart(step.node)?;
                 }
@@ -117,10 +79,10 @@ impl Timeline {
     fn note(&mut self, step: Step, now_s: f64) {
         let node = format!("n{}", step.node);
         match step.deed {
-            Deed::Stop => self.open("pause", node, now_s),
+            Deed::Pause => self.open("pause", node, now_s),
             Deed::Kill => self.open("kill", node, now_s),
-            Deed::Continue => self.close("pause", &node, now_s),
-            Deed::Restart => self.close("kill", &node, now_s),
+            Deed::Resume => self.close("pause", &node, now_s),
+            Deed::Start => self.close("kill", &node, now_s),
         }
     }
 
@@ -143,7 +105,7 @@ impl Timeline {
         for window in &mut self.windows {
             window.to_s = window.to_s.min(now_s);
         }
-        for step in self.steps.iter().filter(|step| step.deed == Deed::Stop) {
+        for step in self.steps.iter().filter(|step| step.deed == Deed::Pause) {
             cluster.signal(step.node, Signal::CONT);
         }
         self.deaths.iter().for_each(Watch::end);
@@ -159,50 +121,4 @@ impl Timeline {
 /// Whether a cluster cannot serve another trial after these faults.
 pub fn leave_damage(faults: &[Fault]) -> bool {
     faults.iter().any(|fault| matches!(fault, Fault::Kill(_)))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::experiment::spec::{Kill, Pause};
-
-    #[test]
-    fn pauses_repeat_until_the_phase_ends() {
-        let pause = Pause { node: 1, every_s: 10.0, for_s: 1.0, first_at_s: 5.0 };
-        let timeline = Timeline::new(&[Fault::Pause(pause)], 25.5, false);
-        let starts: Vec<(f64, Deed)> =
-            timeline.steps.iter().map(|step| (step.at_s, step.deed)).collect();
-        use Deed::{Continue, Stop};
-        let expected = [
-            (5.0, Stop),
-            (6.0, Continue),
-            (15.0, Stop),
-            (16.0, Continue),
-            (25.0, Stop),
-            (25.5, Continue),
-        ];
-        assert_eq!(starts, expected);
-    }
-
-    #[test]
-    fn faults_of_several_kinds_are_taken_in_the_order_of_time() {
-        let kill = Kill { node: 2, at_s: 3.0, restart_after_s: None, every_s: None };
-        let pause = Pause { node: 1, every_s: 4.0, for_s: 2.0, first_at_s: 2.0 };
-        let timeline = Timeline::new(&[Fault::Kill(kill), Fault::Pause(pause)], 5.0, false);
-        let deeds: Vec<Deed> = timeline.steps.iter().map(|step| step.deed).collect();
-        assert_eq!(deeds, [Deed::Stop, Deed::Kill, Deed::Continue]);
-        assert_eq!(timeline.next_s(), Some(2.0));
-        assert!(leave_damage(&[Fault::Kill(kill)]) && !leave_damage(&[Fault::Pause(pause)]));
-    }
-
-    #[test]
-    fn a_node_is_killed_and_started_again_until_the_phase_ends() {
-        let kill = Kill { node: 1, at_s: 1.0, restart_after_s: Some(2.0), every_s: Some(5.0) };
-        let timeline = Timeline::new(&[Fault::Kill(kill)], 12.0, false);
-        let steps: Vec<(f64, Deed)> =
-            timeline.steps.iter().map(|step| (step.at_s, step.deed)).collect();
-        use Deed::{Kill as Dies, Restart};
-        let expected = [(1.0, Dies), (3.0, Restart), (6.0, Dies), (8.0, Restart), (11.0, Dies)];
-        assert_eq!(steps, expected, "a start after the end is none");
-    }
 }

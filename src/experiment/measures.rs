@@ -30,6 +30,8 @@ pub fn measures(planned: &Planned, seen: &Observed<'_>) -> Vec<Measure> {
             Wanted::Messages => all.extend(messages(seen)),
             Wanted::Staleness => all.extend(staleness(&seen.reads)),
             Wanted::Detection => all.extend(detection(planned, seen.noticed)),
+            // Refused when the specification was read.
+            Wanted::Gossip => {}
         }
     }
     all

@@ -54,6 +54,7 @@ pub mod provenance;
 pub mod resources;
 pub mod run;
 pub mod scratch;
+mod script;
 pub mod simulation;
 pub mod spec;
 pub mod trial;

@@ -8,6 +8,8 @@ use crate::config::{ClusterConfig, Limits, Replication, Strategies, Timing};
 use crate::engine;
 use crate::report::trial::{PROCESSES, SIMULATION, Target};
 use crate::sim::{DiskSpeed, Link};
+use rand::{RngExt, SeedableRng};
+use rand_xoshiro::SplitMix64;
 use serde::de::{MapAccess, Visitor};
 use serde::ser::SerializeMap;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
@@ -88,8 +90,12 @@ pub enum Wanted {
     /// The share of stale reads. Takes a fresh cluster for each trial, and values that name their
     /// writer.
     Staleness,
-    /// How long the others take to notice a killed node. Needs a `kill` among the faults.
+    /// How long the others take to notice a killed node. Needs a `kill` among the faults. In a
+    /// simulation also how often they are mistaken, and for how long.
     Detection,
+    /// How far and at what cost news travels: rounds until all know that a node has started again,
+    /// bytes by node and second. Simulation only; needs a `kill` with `restart_after_s`.
+    Gossip,
 }
 
 /// What the nodes are.
@@ -317,18 +323,32 @@ pub struct Kill {
     /// The node is started again on its data so long after each kill. None: it stays dead.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub restart_after_s: Option<f64>,
-    /// From one kill to the next. None: it is killed once. Where detection is measured, no multiple
-    /// of the heartbeat interval: every death would come at the same moment between two heartbeats.
+    /// From one kill to the next. None: it is killed once.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub every_s: Option<f64>,
+    /// Each kill comes later than that by up to so much: evenly spread over the kills, from a place
+    /// that the seed draws. A node's heartbeats begin with its start, so without it every death
+    /// comes at the same moment between two heartbeats.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub jitter_s: f64,
 }
+
+fn is_zero(number: &f64) -> bool {
+    *number == 0.0
+}
+
+/// A sequence with this step, modulo 1, leaves no gap and no heap (Weyl 1916): the golden ratio.
+const EVENLY: f64 = 0.618_033_988_749_894_9;
 
 impl Kill {
     /// When it is killed, in seconds since the measured phase of `measure_s` began.
-    pub fn times_s(&self, measure_s: f64) -> impl Iterator<Item = f64> {
-        let (first, every) = (self.at_s, self.every_s);
+    pub fn times_s(&self, measure_s: f64, seed: u64) -> impl Iterator<Item = f64> {
+        let (first, every, jitter_s) = (self.at_s, self.every_s, self.jitter_s);
+        let drawn = SplitMix64::seed_from_u64(seed ^ u64::from(self.node)).random::<f64>();
+        let late_s = move |n: u32| jitter_s * (drawn + f64::from(n) * EVENLY).fract();
         let kills = if every.is_some() { u32::MAX } else { 1 };
-        let times = (0..kills).map(move |n| first + f64::from(n) * every.unwrap_or_default());
+        let times =
+            (0..kills).map(move |n| first + f64::from(n) * every.unwrap_or_default() + late_s(n));
         times.take_while(move |at_s| *at_s < measure_s)
     }
 }

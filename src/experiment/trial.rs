@@ -58,7 +58,7 @@ impl Bench<'_> {
         let parameters = parameters(planned, self.phases, nodes);
         let load = Running::start(Arc::clone(self.store), parameters)
             .map_err(|error| Error::Client(error.to_string()))?;
-        let seen = self.watch(&load, planned.measure.contains(&Wanted::Detection));
+        let seen = self.watch(&load, planned);
         let measured = load.finish();
         let seen = match seen? {
             Some(seen) if measured.measured_s > 0.0 => seen,
@@ -112,15 +112,17 @@ impl Bench<'_> {
 
     /// Accompanies the load to the end of its measured phase; `deaths`: and asks when one is
     /// noticed. None: it did not begin.
-    fn watch(&mut self, load: &Running, deaths: bool) -> Result<Option<Seen>, Error> {
+    fn watch(&mut self, load: &Running, planned: &Planned) -> Result<Option<Seen>, Error> {
         let warm_up_s = self.phases.warm_up_s;
-        if !self.until(load, warm_up_s, &mut Timeline::new(&[], 0.0, false))? {
+        if !self.until(load, warm_up_s, &mut Timeline::new(&[], 0.0, 0, false))? {
             return Ok(None);
         }
         let me = std::iter::once(("load".to_string(), std::process::id()));
         let snapshot = Snapshot::begin(self.cluster.processes().chain(me));
         let before = self.cluster.counters();
-        let mut timeline = Timeline::new(self.faults, self.phases.measure_s, deaths);
+        let deaths = planned.measure.contains(&Wanted::Detection);
+        let measure_s = self.phases.measure_s;
+        let mut timeline = Timeline::new(self.faults, measure_s, planned.seed, deaths);
         let outcome = self.until(load, warm_up_s + self.phases.measure_s, &mut timeline);
         load.end_now();
         let processes = snapshot.end();

@@ -238,8 +238,14 @@ fn check_restart(
             Err(source.error(&field("every_s"), message))
         }
         (Some(every_s), Some(after_s)) => {
-            let apart = every_s > after_s && every_s <= LONGEST_S;
-            let allowed = format!("more seconds than the node stays dead, {after_s}");
+            let jitter_s = kill.jitter_s;
+            let fits = (0.0..=LONGEST_S).contains(&jitter_s);
+            require(source, &field("jitter_s"), &jitter_s, fits, "a number of seconds from 0")?;
+            let apart = every_s > after_s + jitter_s && every_s <= LONGEST_S;
+            let allowed = match jitter_s {
+                0.0 => format!("more seconds than the node stays dead, {after_s}"),
+                _ => format!("more seconds than {jitter_s} of jitter and {after_s} of death"),
+            };
             require(source, &field("every_s"), &every_s, apart, &allowed)
         }
     }
@@ -259,6 +265,22 @@ fn check_measure(
     }
     match wanted {
         Wanted::Messages => Ok(()),
+        Wanted::Gossip => {
+            let starts = |fault: &Fault| matches!(fault, Fault::Kill(kill) if kill.restart_after_s.is_some());
+            let has_news = spec.faults.iter().any(starts) && spec.cluster.nodes > 1;
+            let message = match (has_news, spec.backend) {
+                (true, Backend::Simulation) => return Ok(()),
+                (true, Backend::Processes) => {
+                    "real nodes do not tell what they heard and when; allowed: with `backend: \
+                     simulation`"
+                }
+                (false, _) => {
+                    "there is no news to tell; allowed: with a `kill` with `restart_after_s` under \
+                     `faults`, in a cluster of 2 nodes and more"
+                }
+            };
+            Err(source.error(&field, message))
+        }
         Wanted::Staleness if record_bytes >= STAMP_BYTES => Ok(()),
         Wanted::Staleness => {
             let message = format!(

@@ -1,33 +1,87 @@
 //! The scalars of a simulated trial, by the names that every backend uses.
 
-use super::watch::Found;
+use super::{rumours, watch};
 use crate::experiment::closed_form;
+use crate::experiment::load::Measured;
 use crate::experiment::matrix::Planned;
+use crate::experiment::measures::staleness;
+use crate::experiment::spec::Wanted;
 use crate::report::measure::{
-    BYTES_PER_OPERATION, DETECTION_TIME_S, MESSAGES_PER_OPERATION, MISTAKE_DURATION_S,
-    MISTAKES_PER_PEER_HOUR, Measure, REQUEST_MESSAGES_PER_OPERATION,
+    BYTES_PER_NODE_S, BYTES_PER_OPERATION, DETECTION_TIME_S, GOSSIP_BYTES_PER_NODE_S,
+    MESSAGES_PER_OPERATION, MISTAKE_DURATION_S, MISTAKES_PER_PEER_HOUR, Measure,
+    REQUEST_MESSAGES_PER_OPERATION, ROUNDS_TO_INFORM_ALL,
 };
 use crate::sim::Tally;
 
 const US_PER_HOUR: f64 = 3.6e9;
 
-/// Messages and bytes by acknowledged operation, between two looks at the world's counts.
-pub fn messages(began: &Tally, ended: &Tally, acknowledged: u64) -> Vec<Measure> {
-    let sent = |of: fn(&Tally) -> u64| (of(ended) - of(began)) as f64;
-    let all = |tally: &Tally| tally.request_messages + tally.heartbeats + tally.gossip_messages;
-    let requests = sent(|tally| tally.request_messages);
-    // They are weighed only where they were asked for.
-    let bytes = sent(|tally| tally.bytes);
+/// What was seen of a trial besides its operations.
+pub struct Seen {
+    /// The world's counts at both ends of the measured phase.
+    pub began: Tally,
+    pub ended: Tally,
+    pub opinions: watch::Found,
+    pub rumours: rumours::Found,
+}
+
+impl Seen {
+    fn counted(&self, of: fn(&Tally) -> u64) -> f64 {
+        (of(&self.ended) - of(&self.began)) as f64
+    }
+}
+
+/// The measures that were asked for, as far as there was something to measure.
+pub fn measures(planned: &Planned, measured: &Measured, seen: &Seen) -> Vec<Measure> {
+    let mut all = Vec::new();
+    for one in &planned.measure {
+        match one {
+            Wanted::Messages => all.extend(messages(measured, seen)),
+            Wanted::Staleness => all.extend(staleness(&measured.reads)),
+            Wanted::Detection => all.extend(detection(&seen.opinions, planned)),
+            Wanted::Gossip => all.extend(gossip(planned, measured.measured_s, seen)),
+        }
+    }
+    all
+}
+
+/// Messages and bytes by acknowledged operation.
+fn messages(measured: &Measured, seen: &Seen) -> Vec<Measure> {
+    let acknowledged = measured.operations.iter().map(|all| all.outcomes.acknowledged).sum();
+    let sent = |tally: &Tally| tally.request_messages + tally.heartbeats + tally.gossip_messages;
+    let requests = seen.counted(|tally| tally.request_messages);
     let found = [
-        MESSAGES_PER_OPERATION.ratio(sent(all), acknowledged),
+        MESSAGES_PER_OPERATION.ratio(seen.counted(sent), acknowledged),
         REQUEST_MESSAGES_PER_OPERATION.ratio(requests, acknowledged),
-        BYTES_PER_OPERATION.ratio(bytes, acknowledged).filter(|_| bytes > 0.0),
+        BYTES_PER_OPERATION.ratio(seen.counted(|tally| tally.bytes), acknowledged),
     ];
     found.into_iter().flatten().collect()
 }
 
+/// How fast news travels, and what it costs to have it travel.
+fn gossip(planned: &Planned, measured_s: f64, seen: &Seen) -> Vec<Measure> {
+    let mut measures = Vec::new();
+    if let Some(mut measure) = ROUNDS_TO_INFORM_ALL.mean(&seen.rumours.rounds) {
+        let interval_ms = planned.cluster.timing.gossip_interval_ms;
+        let note = format!("a round lasts {interval_ms} ms; the news is that a node has started");
+        measure = measure.noting(&note);
+        if seen.rumours.unfinished > 0 {
+            let unfinished = seen.rumours.unfinished;
+            measure = measure.noting(&format!("{unfinished} times not all had heard at the end"));
+        }
+        measures.push(measure);
+    }
+    let nodes = u64::from(planned.cluster.nodes);
+    for (quantity, bytes) in [
+        (GOSSIP_BYTES_PER_NODE_S, seen.counted(|tally| tally.gossip_bytes)),
+        (BYTES_PER_NODE_S, seen.counted(|tally| tally.bytes)),
+    ] {
+        measures.extend(quantity.ratio(bytes / measured_s, nodes));
+    }
+    measures
+}
+
 /// Detection time with its closed form, mistakes and their duration.
-pub fn detection(found: &Found, planned: &Planned) -> Vec<Measure> {
+fn detection(found: &watch::Found, planned: &Planned) -> Vec<Measure> {
     let mut measures = Vec::new();
     if let Some(mut measure) = DETECTION_TIME_S.mean(&found.detections_s) {
         if let Some((expected_s, source)) = closed_form::detection_s(planned) {

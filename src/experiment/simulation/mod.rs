@@ -4,7 +4,8 @@
 //!   Planned ─► trial ─┬─► stage: World ◄─► client ◄─► load::Flight ─► load::Recorder ─► Trial
 //!                     │         │ events
 //!                     ├─► pace  └─► watch: deaths noticed, mistakes
-//!                     └─► script: pauses, kills, starts
+//!                     ├─► super::script: pauses, kills, starts
+//!                     └─► rumours: news that gossip spreads
 //! ```
 //!
 //! Operations, values, arrivals, slots, outcomes and histograms are those of the real load
@@ -36,7 +37,7 @@
 mod client;
 mod measures;
 mod pace;
-mod script;
+mod rumours;
 mod stage;
 mod trial;
 mod watch;

@@ -1,17 +1,16 @@
 //! One trial on a world: start the nodes, load the records, warm up, measure.
 
 use super::client::Client;
-use super::measures;
+use super::measures::{self, Seen};
 use super::pace::Pace;
-use super::script::{self, Deed, Step, us};
+use super::rumours::Rumours;
 use super::stage::{Interrupted, Stage};
-use super::watch::Found;
 use crate::experiment::error::Error;
 use crate::experiment::interrupt::Interrupt;
 use crate::experiment::load::populate::Loader;
 use crate::experiment::load::{Clock, Flight, Measured};
 use crate::experiment::matrix::Planned;
-use crate::experiment::measures::staleness;
+use crate::experiment::script::{self, Deed, Step};
 use crate::experiment::spec::{Fault, Phases, Spec, Wanted};
 use crate::experiment::trial::{parameters, realised_skew};
 use crate::report::trial::{Mode, Trial};
@@ -31,13 +30,6 @@ pub struct Bench<'a> {
     pub phases: Phases,
     pub faults: &'a [Fault],
     pub interrupt: &'a Interrupt,
-}
-
-/// What was counted during the measured phase.
-struct Seen {
-    began: Tally,
-    ended: Tally,
-    found: Found,
 }
 
 /// Why a trial has no result.
@@ -77,12 +69,7 @@ impl<'a> Bench<'a> {
         let settled_us = stage.world.now_us() + us(self.phases.settle_s);
         stage.run_to(settled_us)?;
         let (measured, seen) = self.measure(&mut stage, planned)?;
-        let measure_us = us(self.phases.measure_s);
-        let steps = script::steps(self.faults, measure_us);
-        let acknowledged = measured.operations.iter().map(|all| all.outcomes.acknowledged).sum();
-        let mut scalars = measures::messages(&seen.began, &seen.ended, acknowledged);
-        scalars.extend(measures::detection(&seen.found, planned));
-        scalars.extend(staleness(&measured.reads));
+        let measures = measures::measures(planned, &measured, &seen);
         let Measured { measured_s, operations, by_node, seconds, schedule, saturated, .. } =
             measured;
         Ok(Trial {
@@ -97,10 +84,10 @@ impl<'a> Bench<'a> {
             schedule,
             saturated,
             cut: false,
-            faults: script::windows(&steps, measure_us),
+            faults: script::windows(&self.steps(planned), measured_s),
             counters: counters(&seen),
             realised_skew: realised_skew(planned),
-            measures: scalars,
+            measures,
         })
     }
 
@@ -114,7 +101,8 @@ impl<'a> Bench<'a> {
         };
         let refused = |bad: &dyn std::fmt::Display| End::Failed(Error::Simulation(bad.to_string()));
         let mut world = World::stopped(config, Log::Off).map_err(|bad| refused(&bad))?;
-        if planned.measure.contains(&Wanted::Messages) {
+        let weighed = |wanted: &Wanted| matches!(wanted, Wanted::Messages | Wanted::Gossip);
+        if planned.measure.iter().any(weighed) {
             world.weigh();
         }
         let timing = &planned.cluster.timing;
@@ -136,29 +124,59 @@ impl<'a> Bench<'a> {
         pace.run_to(stage, begin_us)?;
         stage.watch.begin(begin_us);
         let began = stage.world.tally().clone();
-        for step in script::steps(self.faults, end_us - begin_us) {
-            pace.run_to(stage, begin_us + step.at_us)?;
-            perform(stage, step);
+        let mut rumours = Rumours::new(planned.cluster.timing.gossip_interval_ms);
+        for step in self.steps(planned) {
+            pass(stage, &mut pace, &mut rumours, begin_us + us(step.at_s))?;
+            perform(stage, &mut rumours, step);
         }
-        pace.run_to(stage, end_us)?;
+        pass(stage, &mut pace, &mut rumours, end_us)?;
         flight.end_now();
         let ended = stage.world.tally().clone();
-        let found = stage.watch.end(end_us);
+        let (opinions, rumours) = (stage.watch.end(end_us), rumours.end());
         pace.catch_up(stage, end_us)?;
         let given_up_us = stage.world.now_us() + limit_us;
         while flight.in_flight() > 0 && stage.world.now_us() < given_up_us {
             stage.run_to((stage.world.now_us() + POLL_US).min(given_up_us))?;
         }
-        Ok((flight.measured(pace.paced), Seen { began, ended, found }))
+        Ok((flight.measured(pace.paced), Seen { began, ended, opinions, rumours }))
+    }
+
+    fn steps(&self, planned: &Planned) -> Vec<Step> {
+        script::steps(self.faults, self.phases.measure_s, planned.seed)
     }
 }
 
-fn perform(stage: &mut Stage, step: Step) {
+fn us(seconds: f64) -> u64 {
+    (seconds * 1e6).round() as u64
+}
+
+/// Lets time pass, and looks who has heard what meanwhile.
+fn pass(
+    stage: &mut Stage,
+    pace: &mut Pace,
+    rumours: &mut Rumours,
+    until_us: u64,
+) -> Result<(), Interrupted> {
+    while let Some(at_us) = rumours.next_us().filter(|at_us| *at_us <= until_us) {
+        pace.run_to(stage, at_us)?;
+        rumours.look(&stage.world);
+    }
+    pace.run_to(stage, until_us)
+}
+
+fn perform(stage: &mut Stage, rumours: &mut Rumours, step: Step) {
+    let node = NodeId(step.node.into());
     match step.deed {
-        Deed::Pause => stage.pause(step.node),
-        Deed::Resume => stage.resume(step.node),
-        Deed::Kill => stage.kill(step.node),
-        Deed::Start => stage.start(step.node),
+        Deed::Pause => stage.pause(node),
+        Deed::Resume => stage.resume(node),
+        Deed::Kill => {
+            stage.kill(node);
+            rumours.died(node);
+        }
+        Deed::Start => {
+            stage.start(node);
+            rumours.begin(&stage.world, node);
+        }
     }
 }
 
