@@ -1,4 +1,5 @@
-//! Experiments in virtual time: what they promise can be computed, and equal seeds give equal files.
+//! Experiments in virtual time: what is measured can be computed, and equal seeds give equal
+//! trials.
 #![allow(clippy::unwrap_used)]
 
 use quorate::experiment::interrupt::Interrupt;
@@ -164,7 +165,8 @@ matrix:
 #[test]
 fn lost_heartbeats_make_a_short_timeout_err() {
     let text = DETECTION.replace("20ms)", "20ms), loss: 0.1")
-        + "matrix: {strategies.detection: [{heartbeat: {down_after_ms: 1500, suspect_after_ms: 1000}}]}\n";
+        + "matrix:\n  strategies.detection:\n    \
+           - heartbeat: {down_after_ms: 1500, suspect_after_ms: 1000}\n";
     let trial = &trials(&text)[0];
     // One heartbeat in ten is lost, so every peer is mistaken for dead 360 times in an hour.
     let found = measure(trial, "mistakes_per_peer_hour");

@@ -266,7 +266,10 @@ fn check_measure(
     match wanted {
         Wanted::Messages => Ok(()),
         Wanted::Gossip => {
-            let starts = |fault: &Fault| matches!(fault, Fault::Kill(kill) if kill.restart_after_s.is_some());
+            let starts = |fault: &Fault| match fault {
+                Fault::Kill(kill) => kill.restart_after_s.is_some(),
+                Fault::Pause(_) => false,
+            };
             let has_news = spec.faults.iter().any(starts) && spec.cluster.nodes > 1;
             let message = match (has_news, spec.backend) {
                 (true, Backend::Simulation) => return Ok(()),
