@@ -208,17 +208,15 @@ fn counted(counters: &Counters) -> Vec<(&'static str, u64)> {
     ]
 }
 
-/// Lines as people read them: virtual time, who, what. Of many batches that a node drops for their
-/// sender's clock the first one is shown.
+/// Lines as people read them: virtual time, who, what. Of what a node tells with every batch or
+/// round of gossip the first is shown.
 pub(super) fn shown(world: &World, lines: &[Line]) -> Vec<String> {
     let mut shown = Vec::new();
-    let mut ignored = BTreeSet::new();
+    let mut told_once = BTreeSet::new();
     let mut rest = lines;
     while let Some(first) = rest.first() {
         let mut taken = 1;
-        if let Line::Event { node, event: Event::ClockDrift { peer, .. }, .. } = first
-            && !ignored.insert((*node, *peer))
-        {
+        if repeats(first).is_some_and(|what| !told_once.insert(what)) {
             rest = &rest[1..];
             continue;
         }
@@ -242,6 +240,15 @@ pub(super) fn shown(world: &World, lines: &[Line]) -> Vec<String> {
         rest = &rest[taken..];
     }
     shown
+}
+
+/// What a node tells again and again, as long as it holds: who tells it, and of whom.
+fn repeats(line: &Line) -> Option<(NodeId, NodeId)> {
+    match line {
+        Line::Event { node, event: Event::ClockDrift { peer, .. }, .. } => Some((*node, *peer)),
+        Line::Event { node, event: Event::Impersonated { .. }, .. } => Some((*node, *node)),
+        _ => None,
+    }
 }
 
 /// Who heard whom for the first time or again, at one instant.
