@@ -11,6 +11,7 @@ use std::time::{Instant, SystemTime};
 const SHRINK_PLAYS: usize = 3_000;
 
 #[derive(Debug, clap::Args)]
+#[group(skip)]
 #[command(next_help_heading = "Random exploration")]
 pub struct Args {
     /// Draw so many scenarios of load and faults, and check what must hold all the way
