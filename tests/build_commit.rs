@@ -1,7 +1,7 @@
 //! The commit that the build script records: of this tree, of a worktree, and of no repository.
 #![allow(clippy::unwrap_used)]
 
-#[allow(dead_code)]
+#[allow(dead_code, clippy::print_stdout)]
 #[path = "../build.rs"]
 mod build;
 
