@@ -5,7 +5,8 @@
 #![allow(clippy::unwrap_used)]
 
 use quorate::sim::Log;
-use quorate::sim::scenario::{Player, Script, Silent};
+use quorate::sim::explore::Invariants;
+use quorate::sim::scenario::{Player, Script, Silent, Statement, Stopped};
 use std::fmt::Write;
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -73,6 +74,20 @@ fn scenarios_show_what_they_showed() {
     }
     let advice = "If this is meant: QUORATE_REGENERATE=1 cargo test --test scripts";
     assert!(problems.is_empty(), "\n{}\n{advice}\n", problems.join("\n"));
+}
+
+/// What exploration checks on scenarios that nobody wrote holds in those that somebody did.
+#[test]
+fn scenarios_keep_the_invariants() {
+    for (name, text) in scenarios() {
+        let script = Script::parse(&text).unwrap();
+        let Some(Statement::Cluster(setup)) = script.statements().next() else { unreachable!() };
+        let watch = Invariants::new(&setup.config().unwrap());
+        let mut player = Player::new(watch, Log::Off);
+        let played = script.play(&mut player, |_| {}).map_err(|halted| halted.stopped);
+        let violated = played.and_then(|()| player.finish());
+        assert!(!matches!(violated, Err(Stopped::Violated(_))), "{name}: {violated:?}");
+    }
 }
 
 #[test]
