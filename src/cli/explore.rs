@@ -8,7 +8,7 @@ use std::process::ExitCode;
 use std::time::{Instant, SystemTime};
 
 /// Scenarios that shrinking may play.
-const SHRINK_PLAYS: usize = 3_000;
+const SHRINK_PLAYS: usize = 10_000;
 
 #[derive(Debug, clap::Args)]
 #[group(skip)]

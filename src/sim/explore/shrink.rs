@@ -10,6 +10,9 @@ use super::plan::Plan;
 use super::run::{Broken, play};
 use crate::sim::scenario::{Ask, Statement};
 
+/// Further seeds with which a candidate is tried.
+const RESEEDS: u64 = 3;
+
 /// The smallest scenario that was found.
 #[derive(Clone, Debug)]
 pub struct Shrunk {
@@ -27,10 +30,15 @@ struct Shrinker {
 }
 
 /// Shrinks a plan that breaks `promise` with at most `budget` plays. None: it does not break it.
-pub fn shrink(plan: &Plan, promise: Promise, budget: usize) -> Option<Shrunk> {
+pub fn shrink(whole: &Plan, promise: Promise, budget: usize) -> Option<Shrunk> {
     let mut shrinker = Shrinker { promise, budget, plays: 0 };
-    let mut plan = plan.clone();
-    shrinker.breaks_plan(&plan)?;
+    let mut plan = whole.clone();
+    let broken = shrinker.breaks_plan(&plan)?;
+    // The plan's statements before the violation are those of its body, and the cluster.
+    plan.body.truncate(broken.statement.max(1));
+    if shrinker.breaks_plan(&plan).is_none() {
+        plan = whole.clone();
+    }
     loop {
         let before = plan.clone();
         shrinker.shrink_body(&mut plan);
@@ -63,13 +71,25 @@ impl Shrinker {
         self.breaks(&statements)
     }
 
-    /// Takes the candidate if it breaks the promise, too.
-    fn take(&mut self, plan: &mut Plan, candidate: Plan) -> bool {
-        let breaks = candidate != *plan && self.breaks_plan(&candidate).is_some();
-        if breaks {
-            *plan = candidate;
+    /// Takes the candidate if it breaks the promise, too. Whatever is left out shifts all that
+    /// chance decides after it, so a candidate has several chances: worlds of other seeds.
+    fn take(&mut self, plan: &mut Plan, mut candidate: Plan) {
+        if candidate == *plan {
+            return;
         }
-        breaks
+        for seed in 0..=RESEEDS {
+            if seed > 0 {
+                let Some(pair) = candidate.setup.0.iter_mut().find(|(name, _)| name == "seed")
+                else {
+                    return;
+                };
+                pair.1 = seed.to_string();
+            }
+            if self.breaks_plan(&candidate).is_some() {
+                *plan = candidate;
+                return;
+            }
+        }
     }
 
     fn shrink_body(&mut self, plan: &mut Plan) {

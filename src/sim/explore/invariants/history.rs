@@ -13,6 +13,8 @@ pub struct History {
     /// Position of the write of each value; every value is written once.
     by_value: BTreeMap<Bytes, usize>,
     by_tag: BTreeMap<ClientTag, usize>,
+    /// Versions that were seen, and whose value they had.
+    by_version: BTreeMap<Bytes, usize>,
     pub proofs: Vec<Proof>,
 }
 
@@ -98,6 +100,14 @@ impl History {
     /// The write that a value came from.
     pub fn origin(&self, value: &Bytes) -> Option<usize> {
         self.by_value.get(value).copied()
+    }
+
+    /// Notes under which version a write's value was seen. Another write that was seen under the
+    /// same version comes back.
+    pub fn seen_as(&mut self, place: usize, version: &Bytes) -> Option<usize> {
+        self.writes[place].version.get_or_insert_with(|| version.clone());
+        let first = *self.by_version.entry(version.clone()).or_insert(place);
+        (first != place).then_some(first)
     }
 
     pub fn write_of(&self, tag: ClientTag) -> Option<usize> {

@@ -63,16 +63,15 @@ impl Lives {
             }
         }
         let lives = self.nodes.entry(id).or_default();
-        let before = lives.iter().map(|life| life.boot.incarnation).max();
-        if before.is_some_and(|before| boot.incarnation <= before) {
-            self.reborn |= empty;
-            if !empty {
-                let text = format!("{id} starts with incarnation {}, which is no new one", {
-                    boot.incarnation
-                });
-                return Err(Violation::new(Promise::Lives, text));
-            }
+        let highest = lives.iter().map(|life| life.boot.incarnation).max();
+        let last = lives.last().map(|life| life.boot.incarnation).filter(|_| !empty);
+        if last.is_some_and(|last| boot.incarnation <= last) {
+            let found = boot.incarnation;
+            let text = format!("{id} starts with incarnation {found}, which is no new one");
+            return Err(Violation::new(Promise::Lives, text));
         }
+        // A disk that was emptied knows nothing of what peers remember.
+        self.reborn |= highest.is_some_and(|highest| boot.incarnation <= highest);
         lives.push(Life { boot, epoch: 0, clock: 0, told: BTreeMap::new() });
         Ok(())
     }
@@ -124,6 +123,7 @@ mod tests {
         assert!(!lives.reborn);
         lives.begin(ONE, boot(3, 78), true).unwrap();
         assert!(lives.reborn);
+        lives.begin(ONE, boot(4, 78), false).unwrap();
     }
 
     #[test]

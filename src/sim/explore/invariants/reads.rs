@@ -1,6 +1,6 @@
 //! What a read may show, and what it must.
 
-use super::history::{History, Proof, State};
+use super::history::{History, Proof, State, Write};
 use super::order::Order;
 use super::{Promise, Violation};
 use crate::node::ClientTag;
@@ -32,8 +32,8 @@ impl Seen<'_> {
             && proof.copies.saturating_sub(lost(proof.since_us)) + self.replicas > self.n
     }
 
-    fn violates(&self, promise: Promise, text: String) -> Result<(), Violation> {
-        Err(Violation::new(promise, format!("read #{} {text}", self.tag)))
+    fn violation(&self, promise: Promise, text: String) -> Violation {
+        Violation::new(promise, format!("read #{} {text}", self.tag))
     }
 }
 
@@ -53,7 +53,7 @@ impl Order {
         for proof in history.proofs.iter().filter(|proof| seen.must_see(proof, &lost)) {
             if !self.covers(&seen.answer.context, &proof.token) {
                 let text = format!("is behind what #{} was told", proof.tag);
-                return seen.violates(Promise::Durable, text);
+                return Err(seen.violation(Promise::Durable, text));
             }
             if self == Order::Register && !seen.skewed {
                 past_stays_past(history, seen, proof, &values)?;
@@ -76,32 +76,37 @@ fn origins(order: Order, history: &mut History, seen: &Seen) -> Result<Vec<usize
     let mut places = Vec::new();
     for shown in &seen.answer.values {
         let value = &shown.payload.value;
-        let text = String::from_utf8_lossy(value);
         let Some(place) = history.origin(value) else {
-            return seen
-                .violates(Promise::Origin, format!("shows `{text}`, which nobody wrote there"))
-                .map(|()| places);
+            let text = String::from_utf8_lossy(value);
+            let text = format!("shows `{text}`, which nobody wrote there");
+            return Err(seen.violation(Promise::Origin, text));
         };
-        let write = &mut history.writes[place];
-        write.shown = true;
-        write.version = Some(shown.version.0.clone());
-        if write.state == State::NotDone {
-            let text = format!("shows `{text}`, and #{} was said to be not done", write.tag);
-            return seen.violates(Promise::Honest, text).map(|()| places);
+        history.writes[place].shown = true;
+        if let Some(other) = history.seen_as(place, &shown.version.0) {
+            let (tag, other) = (history.writes[place].tag, history.writes[other].tag);
+            let text = format!("shows the value of #{tag} under the version of #{other}");
+            return Err(seen.violation(Promise::Versions, text));
         }
-        let stamped_us = order.stamped_us(&shown.version.0);
-        let stamped_us = stamped_us.map_or(0, |us| us.saturating_sub(WALL_START_US));
-        if !seen.skewed && stamped_us > write.ends_us + LATE_US {
-            let late_ms = (stamped_us - write.ends_us) / 1_000;
-            let text = format!(
-                "shows `{text}`, which was made {late_ms} ms after the deadline of #{}",
-                write.tag
-            );
-            return seen.violates(Promise::InTime, text).map(|()| places);
-        }
+        is_rightful(order, &history.writes[place], seen, &shown.version.0)?;
         places.push(place);
     }
     Ok(places)
+}
+
+/// What is shown was not refused, and was made in time.
+fn is_rightful(order: Order, write: &Write, seen: &Seen, version: &[u8]) -> Result<(), Violation> {
+    let tag = write.tag;
+    if write.state == State::NotDone {
+        let text = format!("shows the value of #{tag}, which was said to be not done");
+        return Err(seen.violation(Promise::Honest, text));
+    }
+    let stamped_us = order.stamped_us(version).unwrap_or(0).saturating_sub(WALL_START_US);
+    if !seen.skewed && stamped_us > write.ends_us + LATE_US {
+        let late_ms = (stamped_us - write.ends_us) / 1_000;
+        let text = format!("shows the value of #{tag}, made {late_ms} ms after its deadline");
+        return Err(seen.violation(Promise::InTime, text));
+    }
+    Ok(())
 }
 
 /// What had ended before an acknowledged write began does not hide it.
@@ -119,7 +124,7 @@ fn past_stays_past(
                 "shows the value of #{}, which had ended before #{} began and was acknowledged",
                 shown.tag, write.tag
             );
-            return seen.violates(Promise::InTime, text);
+            return Err(seen.violation(Promise::InTime, text));
         }
     }
     Ok(())
@@ -135,7 +140,7 @@ fn siblings_stay(
     for &place in proof.values.iter().filter(|place| !values.contains(place)) {
         let lost = &history.writes[place];
         let Some(version) = &lost.version else { continue };
-        let replaces = |write: &super::history::Write| {
+        let replaces = |write: &Write| {
             let context = write.context.as_deref().unwrap_or_default();
             write.tag != lost.tag
                 && write.maybe_done()
@@ -147,7 +152,7 @@ fn siblings_stay(
                 "does not show the value of #{}, which #{} proved and nobody replaced",
                 lost.tag, proof.tag
             );
-            return seen.violates(Promise::Durable, text);
+            return Err(seen.violation(Promise::Durable, text));
         }
     }
     Ok(())
@@ -170,7 +175,7 @@ fn nothing_returns(
                 "shows the value of #{}, which #{} had seen and replaced",
                 shown.tag, write.tag
             );
-            return seen.violates(Promise::Gone, text);
+            return Err(seen.violation(Promise::Gone, text));
         }
     }
     Ok(())
@@ -203,5 +208,5 @@ fn counts(history: &History, seen: &Seen, lost: &impl Fn(u64) -> usize) -> Resul
     }
     let shown = String::from_utf8_lossy(&shown);
     let text = format!("shows {shown}; the acknowledged changes allow {least} to {most}");
-    seen.violates(Promise::Durable, text)
+    Err(seen.violation(Promise::Durable, text))
 }

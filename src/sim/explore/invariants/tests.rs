@@ -154,6 +154,16 @@ fn a_value_that_nobody_wrote_is_found() {
 }
 
 #[test]
+fn one_version_of_two_writes_is_found() {
+    let mut fake = Fake::new(&[]);
+    fake.put("one", None);
+    fake.put("two", None);
+    let version = numbers(&[stamp(10), 1]);
+    assert_eq!(fake.read(&[("one", &version)], &version), None);
+    assert_eq!(fake.read(&[("two", &version)], &version), Some(Promise::Versions));
+}
+
+#[test]
 fn what_was_not_done_must_not_be_seen_before_or_after() {
     let refused = || Reply::Failed(Failure::TooFewReplicas { needed: 2, alive: 1 });
     let unknown = || Reply::Failed(Failure::TimedOut { acks: 1, needed: 2, maybe_done: true });
