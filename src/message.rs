@@ -26,6 +26,11 @@ pub struct Header {
     pub epoch: u64,
     /// The sender's hybrid logical clock, so that clocks follow each other.
     pub clock: u64,
+    /// Which life of the sender this is of.
+    pub incarnation: u64,
+    /// The sender's monotonic clock when the batch left. Deadlines in the messages are on the same
+    /// clock; the receiver learns how far it is from its own.
+    pub sent_us: u64,
 }
 
 /// Names a request at its coordinator. Answers carry it back; an unknown one is late and is
@@ -35,17 +40,18 @@ pub type RequestId = u64;
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Message {
     /// To exactly one replica of the key: stamp this change, store it, and hand back the record.
-    /// `budget_ms` is what is left of the deadline; a replica drops work whose budget is spent.
-    Apply { id: RequestId, key: Bytes, change: Change, context: Option<Bytes>, budget_ms: u32 },
+    /// `deadline_us` is on the sender's monotonic clock; a replica refuses work whose time is over,
+    /// however long it was on the way.
+    Apply { id: RequestId, key: Bytes, change: Change, context: Option<Bytes>, deadline_us: u64 },
     /// The stamped record, not yet durable: the coordinator sends it on while the disk works.
     Applied { id: RequestId, record: Record },
     /// A finished record: merge it into what is held and store the result. Read repair is one of
     /// these.
-    Merge { id: RequestId, key: Bytes, record: Record, budget_ms: u32 },
+    Merge { id: RequestId, key: Bytes, record: Record, deadline_us: u64 },
     /// An Apply or a Merge is durable here, as the engine's `sync` setting defines durable.
     Stored { id: RequestId },
     /// What is held for this key?
-    Read { id: RequestId, key: Bytes, budget_ms: u32 },
+    Read { id: RequestId, key: Bytes, deadline_us: u64 },
     /// Answer to Read; None: nothing held, not even a tombstone.
     Found { id: RequestId, record: Option<Record> },
     /// An Apply, Merge or Read was not done here: certainly, unless the reason is storage.

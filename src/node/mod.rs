@@ -22,7 +22,8 @@
 //!
 //! `message.rs` first: it is the protocol's table of contents. Then `coordinator/write.rs`,
 //! `replica/mod.rs`, `coordinator/read.rs`, `membership/mod.rs`. The rest are their tools:
-//! `routing` (who owns a key), `clock` (the hybrid clock of stamps), `table` and `wheel` (what is
+//! `routing` (who owns a key), `clock` (the hybrid clock of stamps), `transit` (how a
+//! deadline crosses the network), `table` and `wheel` (what is
 //! pending, and until when), `turn` (what one step may see).
 //!
 //! # Invariants
@@ -68,6 +69,7 @@ mod status;
 mod table;
 #[cfg(test)]
 mod tests;
+mod transit;
 mod turn;
 mod wheel;
 
@@ -85,6 +87,7 @@ use quorate_strategies::conflict::Resolver;
 use replica::Replica;
 use std::collections::VecDeque;
 use std::sync::Arc;
+use transit::{Sender, Transits};
 use turn::Turn;
 use xxhash_rust::xxh3::xxh3_64_with_seed;
 
@@ -218,6 +221,7 @@ pub struct Node {
     counters: Counters,
     /// Messages of this node to itself; empty between steps.
     local: VecDeque<Message>,
+    transits: Transits,
     newest_epoch: u64,
     /// When the pending Sweep timer fires, if one is set.
     sweep_at_us: Option<u64>,
@@ -258,6 +262,7 @@ impl Node {
             replica: Replica::new(sequence, members, settings.limits.in_flight),
             counters: Counters::default(),
             local: VecDeque::new(),
+            transits: Transits::default(),
             newest_epoch: settings.topology.epoch,
             sweep_at_us: None,
             settings,
@@ -287,7 +292,7 @@ impl Node {
             }
         }
         while let Some(message) = self.local.pop_front() {
-            self.message(now, self.settings.id, self.routing.epoch(), message, out);
+            self.message(now, self.settings.id, Sender::own(self.routing.epoch()), message, out);
         }
         self.arm_sweep(now, out);
     }
@@ -295,7 +300,8 @@ impl Node {
     /// What goes in front of a batch to `to`. Taken when the batch is sent, not when it is filled.
     pub fn header(&self, to: NodeId, now: Now) -> Header {
         let (from, epoch) = (self.settings.id, self.routing.epoch());
-        Header { from, to, epoch, clock: self.clock.peek(now.wall_us) }
+        let (clock, incarnation) = (self.clock.peek(now.wall_us), self.boot.incarnation);
+        Header { from, to, epoch, clock, incarnation, sent_us: now.mono_us }
     }
 
     /// Whether a majority of every range's owners is alive, as far as this node has heard.
@@ -387,8 +393,9 @@ impl Node {
             return;
         }
         self.newest_epoch = self.newest_epoch.max(header.epoch);
+        let sender = self.transits.observe(header, now.mono_us);
         for message in messages {
-            self.message(now, header.from, header.epoch, message, out);
+            self.message(now, header.from, sender, message, out);
         }
     }
 
@@ -397,14 +404,14 @@ impl Node {
         &mut self,
         now: Now,
         from: NodeId,
-        epoch: u64,
+        sender: Sender,
         message: Message,
         out: &mut Vec<Effect>,
     ) {
         match message {
             Message::Apply { .. } | Message::Merge { .. } | Message::Read { .. } => {
                 let (_, replica, mut turn) = self.turn(now, out);
-                replica.request(&mut turn, from, epoch, message);
+                replica.request(&mut turn, from, sender, message);
             }
             Message::Applied { id, .. }
             | Message::Stored { id }

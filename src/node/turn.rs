@@ -49,10 +49,4 @@ impl Turn<'_> {
     pub fn wall_ms(&self) -> u64 {
         self.clock.wall_ms(self.now.wall_us)
     }
-
-    /// What is left until a deadline, rounded up to whole milliseconds.
-    pub fn budget_ms(&self, deadline_us: u64) -> u32 {
-        let left_us = deadline_us.saturating_sub(self.now.mono_us);
-        u32::try_from(left_us.div_ceil(1_000)).unwrap_or(u32::MAX)
-    }
 }

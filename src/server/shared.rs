@@ -1,5 +1,6 @@
 //! The few facts that connections read without asking the driver.
 
+use super::clocks::Clocks;
 use crate::message::Header;
 use crate::node::Node;
 use crate::node::Now;
@@ -9,6 +10,8 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 /// Published by the driver, read by everyone.
 pub struct Shared {
     id: NodeId,
+    incarnation: u64,
+    clocks: Clocks,
     epoch: AtomicU64,
     clock: AtomicU64,
     ready: AtomicBool,
@@ -18,9 +21,12 @@ pub struct Shared {
 }
 
 impl Shared {
-    pub fn new(id: NodeId) -> Self {
+    /// `clocks` are those by which the node is stepped.
+    pub fn new(id: NodeId, incarnation: u64, clocks: Clocks) -> Self {
         Shared {
             id,
+            incarnation,
+            clocks,
             epoch: AtomicU64::new(0),
             clock: AtomicU64::new(0),
             ready: AtomicBool::new(false),
@@ -37,10 +43,16 @@ impl Shared {
         self.clock.store(header.clock, Ordering::Release);
     }
 
-    /// What goes in front of a batch.
+    /// What goes in front of a batch that leaves now.
     pub fn header(&self, to: NodeId) -> Header {
-        let epoch = self.epoch.load(Ordering::Acquire);
-        Header { from: self.id, to, epoch, clock: self.clock.load(Ordering::Acquire) }
+        Header {
+            from: self.id,
+            to,
+            epoch: self.epoch.load(Ordering::Acquire),
+            clock: self.clock.load(Ordering::Acquire),
+            incarnation: self.incarnation,
+            sent_us: self.clocks.now().mono_us,
+        }
     }
 
     pub fn count_peer_bytes(&self, bytes: u64) {

@@ -134,7 +134,7 @@ impl Running {
         );
         let mut effects = Vec::new();
         let node = Node::new(settings, boot, clocks.now(), &mut effects)?;
-        let shared = Arc::new(Shared::new(config.id));
+        let shared = Arc::new(Shared::new(config.id, boot.incarnation, clocks));
         let (closing, ended) = (CancellationToken::new(), CancellationToken::new());
         let peers = start_links(&config, boot, clocks, &shared, &ended);
         let (of_driver, of_storage) = (Arc::clone(&shared), Arc::clone(&storage));

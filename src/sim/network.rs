@@ -216,7 +216,8 @@ mod tests {
     const TWO: NodeId = NodeId(2);
 
     fn packet() -> Packet {
-        let header = Header { from: ONE, to: TWO, epoch: 1, clock: 0 };
+        let (epoch, clock, incarnation, sent_us) = (1, 0, 1, 0);
+        let header = Header { from: ONE, to: TWO, epoch, clock, incarnation, sent_us };
         Packet { header, messages: vec![Message::Heartbeat { incarnation: 1 }] }
     }
 

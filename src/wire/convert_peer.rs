@@ -19,6 +19,8 @@ pub fn encode_batch(header: Header, fingerprint: u64, messages: Vec<PeerMessage>
         to: header.to.0,
         epoch: header.epoch,
         clock: header.clock,
+        incarnation: header.incarnation,
+        sent_us: header.sent_us,
         fingerprint,
         messages,
     }
@@ -31,22 +33,24 @@ pub fn decode_header(batch: &PeerBatch) -> Header {
         to: NodeId(batch.to),
         epoch: batch.epoch,
         clock: batch.clock,
+        incarnation: batch.incarnation,
+        sent_us: batch.sent_us,
     }
 }
 
 /// A message as bytes' structure.
 pub fn encode_message(message: Message) -> PeerMessage {
     let (id, body) = match message {
-        Message::Apply { id, key, change, context, budget_ms } => {
+        Message::Apply { id, key, change, context, deadline_us } => {
             let change = Some(encode_change(change));
-            (id, Body::Apply(Apply { key, budget_ms, context, change }))
+            (id, Body::Apply(Apply { key, deadline_us, context, change }))
         }
         Message::Applied { id, record } => (id, Body::Applied(Applied { record: record.encode() })),
-        Message::Merge { id, key, record, budget_ms } => {
-            (id, Body::Merge(Merge { key, record: record.encode(), budget_ms }))
+        Message::Merge { id, key, record, deadline_us } => {
+            (id, Body::Merge(Merge { key, record: record.encode(), deadline_us }))
         }
         Message::Stored { id } => (id, Body::Stored(Stored {})),
-        Message::Read { id, key, budget_ms } => (id, Body::Read(Read { key, budget_ms })),
+        Message::Read { id, key, deadline_us } => (id, Body::Read(Read { key, deadline_us })),
         Message::Found { id, record } => {
             (id, Body::Found(Found { record: record.map(|record| record.encode()) }))
         }
@@ -69,17 +73,17 @@ pub fn decode_message(message: PeerMessage) -> Result<Message, Malformed> {
     let id = message.id;
     Ok(match message.body {
         None => return Err(Malformed::new("PeerMessage", "no body, or an unknown one")),
-        Some(Body::Apply(Apply { key, budget_ms, context, change })) => {
-            Message::Apply { id, key, change: decode_change(change)?, context, budget_ms }
+        Some(Body::Apply(Apply { key, deadline_us, context, change })) => {
+            Message::Apply { id, key, change: decode_change(change)?, context, deadline_us }
         }
         Some(Body::Applied(applied)) => {
             Message::Applied { id, record: decode_record("Applied", applied.record)? }
         }
-        Some(Body::Merge(Merge { key, record, budget_ms })) => {
-            Message::Merge { id, key, record: decode_record("Merge", record)?, budget_ms }
+        Some(Body::Merge(Merge { key, record, deadline_us })) => {
+            Message::Merge { id, key, record: decode_record("Merge", record)?, deadline_us }
         }
         Some(Body::Stored(_)) => Message::Stored { id },
-        Some(Body::Read(Read { key, budget_ms })) => Message::Read { id, key, budget_ms },
+        Some(Body::Read(Read { key, deadline_us })) => Message::Read { id, key, deadline_us },
         Some(Body::Found(found)) => {
             let record = found.record.map(|bytes| decode_record("Found", bytes)).transpose()?;
             Message::Found { id, record }
@@ -232,25 +236,22 @@ mod tests {
     fn about_keys() -> impl Strategy<Value = Message> {
         let context = proptest::option::of(bytes());
         prop_oneof![
-            (any::<u64>(), bytes(), change(), context, any::<u32>()).prop_map(
-                |(id, key, change, context, budget_ms)| Message::Apply {
+            (any::<u64>(), bytes(), change(), context, any::<u64>()).prop_map(
+                |(id, key, change, context, deadline_us)| Message::Apply {
                     id,
                     key,
                     change,
                     context,
-                    budget_ms
+                    deadline_us
                 }
             ),
             (any::<u64>(), record()).prop_map(|(id, record)| Message::Applied { id, record }),
-            (any::<u64>(), bytes(), record(), any::<u32>()).prop_map(
-                |(id, key, record, budget_ms)| Message::Merge { id, key, record, budget_ms }
+            (any::<u64>(), bytes(), record(), any::<u64>()).prop_map(
+                |(id, key, record, deadline_us)| Message::Merge { id, key, record, deadline_us }
             ),
             any::<u64>().prop_map(|id| Message::Stored { id }),
-            (any::<u64>(), bytes(), any::<u32>()).prop_map(|(id, key, budget_ms)| Message::Read {
-                id,
-                key,
-                budget_ms
-            }),
+            (any::<u64>(), bytes(), any::<u64>())
+                .prop_map(|(id, key, deadline_us)| Message::Read { id, key, deadline_us }),
             (any::<u64>(), proptest::option::of(record()))
                 .prop_map(|(id, record)| Message::Found { id, record }),
             (any::<u64>(), reason()).prop_map(|(id, reason)| Message::Refused { id, reason }),
@@ -284,8 +285,10 @@ mod tests {
         fn batches_survive_the_wire(
             messages in vec(prop_oneof![about_keys(), about_members()], 0..5),
             (from, to, epoch, clock, fingerprint) in any::<(u64, u64, u64, u64, u64)>(),
+            (incarnation, sent_us) in any::<(u64, u64)>(),
         ) {
-            let header = Header { from: NodeId(from), to: NodeId(to), epoch, clock };
+            let (from, to) = (NodeId(from), NodeId(to));
+            let header = Header { from, to, epoch, clock, incarnation, sent_us };
             let encoded = messages.iter().cloned().map(encode_message).collect();
             let sent = encode_batch(header, fingerprint, encoded).encode_to_vec();
             let got = PeerBatch::decode(Bytes::from(sent)).unwrap();

@@ -248,6 +248,11 @@ pub struct PeerBatch {
     pub fingerprint: u64,
     #[prost(message, repeated, tag = "6")]
     pub messages: ::prost::alloc::vec::Vec<PeerMessage>,
+    #[prost(uint64, tag = "7")]
+    pub incarnation: u64,
+    /// On the sender's monotonic clock, as the deadlines in the messages are.
+    #[prost(uint64, tag = "8")]
+    pub sent_us: u64,
 }
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct LinkClosed {
@@ -291,8 +296,8 @@ pub mod peer_message {
 pub struct Apply {
     #[prost(bytes = "bytes", tag = "1")]
     pub key: ::prost::bytes::Bytes,
-    #[prost(uint32, tag = "2")]
-    pub budget_ms: u32,
+    #[prost(uint64, tag = "2")]
+    pub deadline_us: u64,
     #[prost(bytes = "bytes", optional, tag = "3")]
     pub context: ::core::option::Option<::prost::bytes::Bytes>,
     #[prost(oneof = "apply::Change", tags = "4, 5, 6")]
@@ -333,8 +338,8 @@ pub struct Merge {
     pub key: ::prost::bytes::Bytes,
     #[prost(bytes = "bytes", tag = "2")]
     pub record: ::prost::bytes::Bytes,
-    #[prost(uint32, tag = "3")]
-    pub budget_ms: u32,
+    #[prost(uint64, tag = "3")]
+    pub deadline_us: u64,
 }
 #[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct Stored {}
@@ -342,8 +347,8 @@ pub struct Stored {}
 pub struct Read {
     #[prost(bytes = "bytes", tag = "1")]
     pub key: ::prost::bytes::Bytes,
-    #[prost(uint32, tag = "2")]
-    pub budget_ms: u32,
+    #[prost(uint64, tag = "2")]
+    pub deadline_us: u64,
 }
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct Found {

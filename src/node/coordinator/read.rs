@@ -98,8 +98,8 @@ impl Read {
             return false;
         };
         self.asked.insert(position);
-        let (key, budget_ms) = (self.key.clone(), turn.budget_ms(self.deadline_us));
-        turn.send(self.owners.at(position), Message::Read { id, key, budget_ms });
+        let (key, deadline_us) = (self.key.clone(), self.deadline_us);
+        turn.send(self.owners.at(position), Message::Read { id, key, deadline_us });
         true
     }
 
@@ -170,8 +170,8 @@ impl Read {
         let Some(record) = self.merged.clone() else { return };
         self.repairing.insert(position);
         turn.counters.repair_merges += 1;
-        let (key, budget_ms) = (self.key.clone(), turn.budget_ms(self.deadline_us));
-        turn.send(self.owners.at(position), Message::Merge { id, key, record, budget_ms });
+        let (key, deadline_us) = (self.key.clone(), self.deadline_us);
+        turn.send(self.owners.at(position), Message::Merge { id, key, record, deadline_us });
     }
 
     /// What the reply shows is fixed by now. An answer that is behind is repaired; one that knows
@@ -203,11 +203,11 @@ impl Read {
 
     fn spread(&mut self, turn: &mut Turn, except: usize, record: Option<Record>) {
         let Some(record) = record else { return };
-        let budget_ms = turn.budget_ms(self.deadline_us);
+        let deadline_us = self.deadline_us;
         for position in self.answered.positions().filter(|position| *position != except) {
             turn.counters.repair_merges += 1;
             let (key, record) = (self.key.clone(), record.clone());
-            let message = Message::Merge { id: NOBODY, key, record, budget_ms };
+            let message = Message::Merge { id: NOBODY, key, record, deadline_us };
             turn.send(self.owners.at(position), message);
         }
     }

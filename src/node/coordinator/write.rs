@@ -86,8 +86,8 @@ impl Write {
         change: Change,
         context: Option<Bytes>,
     ) -> u64 {
-        let (key, budget_ms) = (self.key.clone(), turn.budget_ms(self.deadline_us));
-        let message = Message::Apply { id, key, change, context, budget_ms };
+        let (key, deadline_us) = (self.key.clone(), self.deadline_us);
+        let message = Message::Apply { id, key, change, context, deadline_us };
         turn.send(self.owners.at(self.stamper), message);
         self.deadline_us
     }
@@ -113,7 +113,7 @@ impl Write {
         if self.record.is_some() || self.owners.position(from) != Some(self.stamper) {
             return;
         }
-        let budget_ms = turn.budget_ms(self.deadline_us);
+        let deadline_us = self.deadline_us;
         for position in 0..self.owners.len() {
             let owner = self.owners.at(position);
             if position == self.stamper || turn.membership.standing(owner) == Standing::Down {
@@ -121,7 +121,7 @@ impl Write {
             }
             self.sent.insert(position);
             let (key, record) = (self.key.clone(), record.clone());
-            turn.send(owner, Message::Merge { id, key, record, budget_ms });
+            turn.send(owner, Message::Merge { id, key, record, deadline_us });
         }
         self.record = Some(record);
         self.settle(turn);

@@ -24,6 +24,7 @@
 mod latch;
 
 use super::table::Table;
+use super::transit::Sender;
 use super::turn::Turn;
 use super::{Effect, InFlight, Ticket};
 use crate::hash::KeyHash;
@@ -84,21 +85,21 @@ impl Replica {
     }
 
     /// A coordinator asks: an Apply, a Merge or a Read.
-    pub fn request(&mut self, turn: &mut Turn, from: NodeId, epoch: u64, message: Message) {
-        let (id, key, budget_ms, job) = match message {
-            Message::Apply { id, key, change, context, budget_ms } => {
-                (id, key, budget_ms, Some(Job::Apply { change, context }))
+    pub fn request(&mut self, turn: &mut Turn, from: NodeId, sender: Sender, message: Message) {
+        let (id, key, deadline_us, job) = match message {
+            Message::Apply { id, key, change, context, deadline_us } => {
+                (id, key, deadline_us, Some(Job::Apply { change, context }))
             }
-            Message::Merge { id, key, record, budget_ms } => {
-                (id, key, budget_ms, Some(Job::Merge { record }))
+            Message::Merge { id, key, record, deadline_us } => {
+                (id, key, deadline_us, Some(Job::Merge { record }))
             }
-            Message::Read { id, key, budget_ms } => (id, key, budget_ms, None),
+            Message::Read { id, key, deadline_us } => (id, key, deadline_us, None),
             _ => return,
         };
-        if let Err(reason) = self.admit(turn, &key, epoch) {
+        if let Err(reason) = self.admit(turn, &key, sender.epoch) {
             return refuse(turn, from, id, reason);
         }
-        let expires_us = turn.now.mono_us + u64::from(budget_ms) * 1_000;
+        let expires_us = sender.own_us(deadline_us);
         match job {
             Some(job) => self.change(turn, key, Work { from, id, expires_us, job }),
             None => {

@@ -11,6 +11,8 @@ struct Solo {
 }
 
 const PEER: NodeId = NodeId(2);
+/// A second after the start.
+const LATER_US: u64 = 2_000_000;
 const KEY: Bytes = Bytes::from_static(b"apple");
 
 impl Solo {
@@ -35,7 +37,8 @@ impl Solo {
 
     fn tell_at_epoch(&mut self, epoch: u64, message: Message) -> Vec<Effect> {
         let clock = WALL_US << 12;
-        let header = Header { from: PEER, to: NodeId(1), epoch, clock };
+        let (to, incarnation, sent_us) = (NodeId(1), 1, self.now.mono_us);
+        let header = Header { from: PEER, to, epoch, clock, incarnation, sent_us };
         self.step(Input::Peer { header, messages: vec![message] })
     }
 
@@ -56,13 +59,13 @@ fn record(time: u64, value: &'static str) -> Record {
 }
 
 fn merge(id: RequestId, record: Record) -> Message {
-    Message::Merge { id, key: KEY, record, budget_ms: 1_000 }
+    Message::Merge { id, key: KEY, record, deadline_us: LATER_US }
 }
 
 fn apply(id: RequestId, value: &'static str) -> Message {
     let payload = Payload { value: Bytes::from_static(value.as_bytes()), ..Payload::default() };
     let change = Change::Put(payload);
-    Message::Apply { id, key: KEY, change, context: None, budget_ms: 1_000 }
+    Message::Apply { id, key: KEY, change, context: None, deadline_us: LATER_US }
 }
 
 /// The save among some effects: ticket and bytes.
@@ -159,7 +162,7 @@ fn after_a_failed_save_nothing_builds_on_what_may_not_be_durable() {
 #[test]
 fn bytes_that_are_no_record_are_an_error_and_not_a_panic() {
     let mut solo = Solo::new();
-    let read = Message::Read { id: 1, key: KEY, budget_ms: 1_000 };
+    let read = Message::Read { id: 1, key: KEY, deadline_us: LATER_US };
     for (id, message) in [(1, read), (2, apply(2, "red"))] {
         let ticket = solo.tell_and_load(message);
         let junk = Ok(Some(Bytes::from_static(b"junk")));
@@ -177,7 +180,7 @@ fn bytes_that_are_no_record_are_an_error_and_not_a_panic() {
 #[test]
 fn work_whose_client_no_longer_waits_is_dropped() {
     let mut solo = Solo::new();
-    let read = Message::Read { id: 1, key: KEY, budget_ms: 1_000 };
+    let read = Message::Read { id: 1, key: KEY, deadline_us: LATER_US };
     for (id, message) in [(1, read), (2, apply(2, "red"))] {
         let ticket = solo.tell_and_load(message);
         solo.now.mono_us += 1_000_000;
@@ -208,7 +211,7 @@ fn a_key_of_others_is_refused() {
         .map(|index| Bytes::from(format!("key{index}")))
         .find(|key| !solo.node.routing.owners(key).contains(&NodeId(1)))
         .unwrap();
-    let answer = sent(&solo.tell(Message::Read { id: 1, key: foreign, budget_ms: 1_000 }));
+    let answer = sent(&solo.tell(Message::Read { id: 1, key: foreign, deadline_us: LATER_US }));
     assert_eq!(answer, [Message::Refused { id: 1, reason: Refused::NotOwner }]);
 }
 
@@ -219,7 +222,7 @@ fn a_full_replica_answers_overloaded() {
     for id in 1..=limit {
         solo.tell(merge(id, record(10 + id, "red")));
     }
-    let read = Message::Read { id: 999, key: KEY, budget_ms: 1_000 };
+    let read = Message::Read { id: 999, key: KEY, deadline_us: LATER_US };
     let answer = sent(&solo.tell(read));
     assert_eq!(answer, [Message::Refused { id: 999, reason: Refused::Overloaded }]);
 }

@@ -119,8 +119,9 @@ impl World {
         match self.packets.iter_mut().rev().find(|packet| packet.header.to == to) {
             Some(packet) => packet.messages.push(message),
             None => {
-                // Clock and epoch are filled in when the packet leaves.
-                let header = Header { from, to, epoch: 0, clock: 0 };
+                // What depends on the instant is filled in when the packet leaves.
+                let (epoch, clock, incarnation, sent_us) = (0, 0, 0, 0);
+                let header = Header { from, to, epoch, clock, incarnation, sent_us };
                 self.packets.push(Packet { header, messages: vec![message] });
             }
         }

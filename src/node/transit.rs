@@ -1,0 +1,138 @@
+//! How a deadline crosses the network: what the peers' monotonic clocks say in terms of our own.
+//!
+//! A deadline travels as an instant on its coordinator's monotonic clock, so no time on the way is
+//! forgotten: not in a queue before the socket, not in the network, not in the buffers of a process
+//! that was stopped. Two monotonic clocks differ by a constant that nobody knows, but the quickest
+//! of many batches tells it up to its own travelling time:
+//!
+//! ```text
+//!   received (our clock) − sent (theirs) = offset + time on the way  ≥  offset + least time
+//! ```
+//!
+//! # Caveats
+//!
+//! The first batch of a life sets the offset alone; if just that one was late, deadlines are late
+//! by as much until a quicker batch comes. The least is forgotten after a minute, because clocks
+//! drift apart: when every batch of a minute is later than before, that is the network's new least.
+
+use crate::message::Header;
+use quorate_strategies::NodeId;
+use std::collections::BTreeMap;
+
+/// The least of the last one to two windows counts.
+const WINDOW_US: u64 = 30_000_000;
+
+/// The peers' clocks, as far as they were heard.
+#[derive(Default)]
+pub(super) struct Transits(BTreeMap<NodeId, Transit>);
+
+struct Transit {
+    incarnation: u64,
+    /// Least difference of the present window and of the one before.
+    least: [i64; 2],
+    window_ends_us: u64,
+}
+
+/// What a replica must know of the batch that a request came in.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Sender {
+    pub epoch: u64,
+    /// Our monotonic clock less the sender's. None: the sender is gone, a former life of the peer.
+    offset_us: Option<i64>,
+}
+
+impl Sender {
+    /// This node itself.
+    pub fn own(epoch: u64) -> Self {
+        Sender { epoch, offset_us: Some(0) }
+    }
+
+    /// A deadline of the sender on our clock; 0 where nobody waits for it any more.
+    pub fn own_us(self, deadline_us: u64) -> u64 {
+        self.offset_us.map_or(0, |offset_us| deadline_us.saturating_add_signed(offset_us))
+    }
+}
+
+impl Transits {
+    /// Learns from a batch, and tells how to read its deadlines.
+    pub fn observe(&mut self, header: Header, mono_us: u64) -> Sender {
+        let difference = mono_us.wrapping_sub(header.sent_us) as i64;
+        let transit = self.0.entry(header.from).or_insert_with(|| Transit::new(0, 0, mono_us));
+        if header.incarnation < transit.incarnation {
+            return Sender { epoch: header.epoch, offset_us: None };
+        }
+        if header.incarnation > transit.incarnation {
+            *transit = Transit::new(header.incarnation, difference, mono_us);
+        }
+        if mono_us >= transit.window_ends_us {
+            transit.least = [difference, transit.least[0]];
+            transit.window_ends_us = mono_us + WINDOW_US;
+        }
+        transit.least[0] = transit.least[0].min(difference);
+        let offset_us = Some(transit.least[0].min(transit.least[1]));
+        Sender { epoch: header.epoch, offset_us }
+    }
+}
+
+impl Transit {
+    fn new(incarnation: u64, difference: i64, mono_us: u64) -> Self {
+        Transit { incarnation, least: [difference; 2], window_ends_us: mono_us + WINDOW_US }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const SECOND: u64 = 1_000_000;
+
+    /// The deadline one second after the sending, on our clock.
+    fn deadline_us(transits: &mut Transits, life: u64, sent_us: u64, received_us: u64) -> u64 {
+        let (from, to) = (NodeId(2), NodeId(1));
+        let header = Header { from, to, epoch: 1, clock: 0, incarnation: life, sent_us };
+        transits.observe(header, received_us).own_us(sent_us + SECOND)
+    }
+
+    #[test]
+    fn time_on_the_way_counts_however_far_the_clocks_are_apart() {
+        for ahead_us in [0, 7 * SECOND, 5_000 * SECOND] {
+            let mut transits = Transits::default();
+            let sent_us = ahead_us + 10 * SECOND;
+            let first = deadline_us(&mut transits, 1, sent_us, 20 * SECOND);
+            assert_eq!(first, 21 * SECOND);
+            let stuck = deadline_us(&mut transits, 1, sent_us + SECOND, 30 * SECOND);
+            assert_eq!(stuck, 22 * SECOND, "nine seconds on the way are not forgotten");
+        }
+    }
+
+    #[test]
+    fn a_quicker_batch_corrects_a_first_one_that_was_late() {
+        let mut transits = Transits::default();
+        deadline_us(&mut transits, 1, 10 * SECOND, 25 * SECOND);
+        assert_eq!(deadline_us(&mut transits, 1, 11 * SECOND, 21 * SECOND), 22 * SECOND);
+        assert_eq!(deadline_us(&mut transits, 1, 12 * SECOND, 30 * SECOND), 23 * SECOND);
+    }
+
+    #[test]
+    fn a_former_life_has_no_deadline_left_and_a_new_one_a_clock_of_its_own() {
+        let mut transits = Transits::default();
+        deadline_us(&mut transits, 1, 1_000 * SECOND, 20 * SECOND);
+        assert_eq!(deadline_us(&mut transits, 2, SECOND, 21 * SECOND), 22 * SECOND);
+        assert_eq!(deadline_us(&mut transits, 1, 1_001 * SECOND, 21 * SECOND), 0);
+    }
+
+    #[test]
+    fn the_least_is_forgotten_when_every_batch_became_later() {
+        let mut transits = Transits::default();
+        for second in 10..200 {
+            deadline_us(&mut transits, 1, second * SECOND, second * SECOND);
+        }
+        let slow = |second: u64| (second * SECOND, second * SECOND + SECOND / 2);
+        for (sent_us, received_us) in (200..300).map(slow) {
+            deadline_us(&mut transits, 1, sent_us, received_us);
+        }
+        let (sent_us, received_us) = slow(300);
+        let own = deadline_us(&mut transits, 1, sent_us, received_us);
+        assert_eq!(own, received_us + SECOND);
+    }
+}
