@@ -150,18 +150,6 @@ pub enum Compression {
     Lz4,
 }
 
-impl Config {
-    /// Whether a start finds every record that the life before had acknowledged, also after a power
-    /// cut. `clean`: that life had closed its engine.
-    pub fn keeps_versions(&self, clean: bool) -> bool {
-        match self {
-            Config::Memory => false,
-            Config::Lsm(LsmConfig { sync: SyncPolicy::Always, .. }) => true,
-            Config::Lsm(_) => clean,
-        }
-    }
-}
-
 #[cfg(test)]
 mod tests {
     #![allow(clippy::unwrap_used)]

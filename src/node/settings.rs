@@ -39,20 +39,19 @@ pub struct Address {
 pub struct Boot {
     /// max(stored + 1, unix seconds): peers drop what an earlier life of this node said.
     pub incarnation: u64,
-    /// The identity under which versions are issued: random, and drawn anew when the disk was lost.
+    /// The identity under which versions are issued: random, drawn anew at every start.
     pub actor: u64,
 }
 
 impl Boot {
-    /// The life that follows `earlier`. `keeps_versions`: every version that the earlier life
-    /// issued is still on this disk; else its actor is never used again, or new versions would
-    /// carry names that other replicas already know. `wall_s`: seconds since 1970; `fresh` a random
-    /// actor.
-    pub fn after(earlier: Option<Boot>, keeps_versions: bool, wall_s: u64, fresh: u64) -> Boot {
-        let actor = match earlier {
-            Some(earlier) if keeps_versions => earlier.actor,
-            _ => fresh,
-        };
+    /// The life that follows `earlier`. `wall_s`: seconds since 1970; `actor`: random, never used
+    /// before.
+    ///
+    /// No life goes on under the actor of another one. Peers hold versions that never reached this
+    /// disk: a record is handed to the coordinator, and spreads, while the disk still works. A life
+    /// that continued from what the disk has would issue some of those names again, for other
+    /// values, and peers would drop them as known.
+    pub fn after(earlier: Option<Boot>, actor: u64, wall_s: u64) -> Boot {
         let incarnation = earlier.map_or(0, |earlier| earlier.incarnation + 1).max(wall_s);
         Boot { incarnation, actor }
     }

@@ -1,7 +1,7 @@
 //! Who this node is, across restarts: a small file in the data folder.
 //!
 //! ```text
-//!   {"id":1,"incarnation":1763683200,"actor":1311768467463790320,"clean":false}
+//!   {"id":1,"incarnation":1763683200,"actor":1311768467463790320}
 //! ```
 //!
 //! # Invariants
@@ -9,12 +9,12 @@
 //! * It is on disk, with its folder entry, before the first message of this life leaves.
 //! * `incarnation` grows with every start, whatever the wall clock does: peers drop what an earlier
 //!   life said.
-//! * An `actor` whose latest versions may have been lost is never used again; else new versions
-//!   would carry names that other replicas already know, and would be dropped as old (actor reuse
-//!   after amnesia, which cost real stores their users' data).
+//! * An `actor` is never used by two lives; else new versions could carry names that other replicas
+//!   already know, and would be dropped as old (actor reuse after amnesia, which cost real stores
+//!   their users' data). A restored backup, an emptied engine and a crash before the disk was done
+//!   are all the same here.
 //! * A data folder belongs to one node id, and to one process at a time.
 
-use crate::engine::Config;
 use crate::lock::Lock;
 use crate::node::Boot;
 use quorate_strategies::NodeId;
@@ -30,13 +30,11 @@ const LOCK: &str = "identity.lock";
 const YEAR_S: u64 = 366 * 24 * 3600;
 
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
 struct Stored {
     id: u64,
     incarnation: u64,
+    /// Of the last life, for those who look into the file.
     actor: u64,
-    /// The last life closed its engine: nothing that it had issued was lost.
-    clean: bool,
 }
 
 #[derive(Debug, thiserror::Error)]
@@ -71,12 +69,7 @@ pub struct Identity {
 impl Identity {
     /// Claims the folder, which is made if it is absent, and begins a new life in it. `wall_s`:
     /// seconds since 1970.
-    pub fn claim(
-        folder: &Path,
-        id: NodeId,
-        engine: &Config,
-        wall_s: u64,
-    ) -> Result<Identity, IdentityError> {
+    pub fn claim(folder: &Path, id: NodeId, wall_s: u64) -> Result<Identity, IdentityError> {
         create(folder).map_err(io_error(folder))?;
         let lock = lock(&folder.join(LOCK))?;
         let earlier = read(&folder.join(FILE), wall_s)?;
@@ -87,11 +80,9 @@ impl Identity {
                 expected: id,
             });
         }
-        let keeps = earlier.as_ref().is_some_and(|earlier| engine.keeps_versions(earlier.clean));
         let before = earlier.map(|it| Boot { incarnation: it.incarnation, actor: it.actor });
-        let Boot { incarnation, actor } =
-            Boot::after(before, keeps, wall_s, random(&folder.join(FILE))?);
-        let stored = Stored { id: id.0, incarnation, actor, clean: false };
+        let Boot { incarnation, actor } = Boot::after(before, random(&folder.join(FILE))?, wall_s);
+        let stored = Stored { id: id.0, incarnation, actor };
         let identity = Identity { folder: folder.to_path_buf(), stored, _lock: lock };
         identity.write()?;
         Ok(identity)
@@ -99,12 +90,6 @@ impl Identity {
 
     pub fn boot(&self) -> Boot {
         Boot { incarnation: self.stored.incarnation, actor: self.stored.actor }
-    }
-
-    /// Notes that the engine was closed in order: the next life may go on under the same actor.
-    pub fn stopped_cleanly(mut self) -> Result<(), IdentityError> {
-        self.stored.clean = true;
-        self.write()
     }
 
     /// Writes aside, synchronises, renames, synchronises the folder: the file is whole at any
@@ -174,53 +159,29 @@ fn io_error(path: &Path) -> impl Fn(io::Error) -> IdentityError + '_ {
 mod tests {
     #![allow(clippy::unwrap_used)]
     use super::*;
-    use crate::engine::{LsmConfig, SyncPolicy};
 
-    fn lsm(sync: SyncPolicy) -> Config {
-        Config::Lsm(LsmConfig { sync, ..LsmConfig::default() })
-    }
-
-    fn life(folder: &Path, engine: &Config, wall_s: u64, clean: bool) -> Boot {
-        let identity = Identity::claim(folder, NodeId(1), engine, wall_s).unwrap();
-        let boot = identity.boot();
-        if clean {
-            identity.stopped_cleanly().unwrap();
-        }
-        boot
+    fn life(folder: &Path, wall_s: u64) -> Boot {
+        Identity::claim(folder, NodeId(1), wall_s).unwrap().boot()
     }
 
     #[test]
     fn incarnations_grow_even_when_the_clock_goes_back() {
         let folder = tempfile::tempdir().unwrap();
-        let engine = lsm(SyncPolicy::Always);
-        let lives = [1_000, 1_000, 10, 5_000].map(|at| life(folder.path(), &engine, at, false));
+        let lives = [1_000, 1_000, 10, 5_000].map(|at| life(folder.path(), at));
         assert_eq!(lives.map(|life| life.incarnation), [1_000, 1_001, 1_002, 5_000]);
     }
 
     #[test]
-    fn an_actor_lives_as_long_as_its_versions() {
-        let actors = |engine: &Config, clean: bool| {
-            let folder = tempfile::tempdir().unwrap();
-            let first = life(folder.path(), engine, 1, clean).actor;
-            (first, life(folder.path(), engine, 2, clean).actor)
-        };
-        for (engine, clean, kept) in [
-            (lsm(SyncPolicy::Always), false, true),
-            (lsm(SyncPolicy::Always), true, true),
-            (lsm(SyncPolicy::Interval), false, false),
-            (lsm(SyncPolicy::Never), true, true),
-            (Config::Memory, true, false),
-        ] {
-            let (first, second) = actors(&engine, clean);
-            assert_eq!(first == second, kept, "{engine:?}, clean: {clean}");
-        }
+    fn no_two_lives_share_an_actor() {
+        let folder = tempfile::tempdir().unwrap();
+        let actors = [1, 2, 3].map(|at| life(folder.path(), at).actor);
+        assert!(actors[0] != actors[1] && actors[1] != actors[2] && actors[0] != actors[2]);
     }
 
     #[test]
     fn a_folder_has_one_owner_at_a_time_and_for_ever() {
         let folder = tempfile::tempdir().unwrap();
-        let engine = lsm(SyncPolicy::Always);
-        let claim = |id| Identity::claim(folder.path(), NodeId(id), &engine, 1);
+        let claim = |id| Identity::claim(folder.path(), NodeId(id), 1);
         let first = claim(1).unwrap();
         assert!(matches!(claim(1).unwrap_err(), IdentityError::InUse { .. }));
         drop(first);
@@ -232,15 +193,14 @@ mod tests {
     #[test]
     fn a_damaged_identity_is_refused() {
         let folder = tempfile::tempdir().unwrap();
-        let engine = lsm(SyncPolicy::Always);
         let claim = |stored: &str| {
             fs::write(folder.path().join(FILE), stored).unwrap();
-            Identity::claim(folder.path(), NodeId(1), &engine, 1).unwrap_err()
+            Identity::claim(folder.path(), NodeId(1), 1).unwrap_err()
         };
         for bad in ["", "{}"] {
             assert!(matches!(claim(bad), IdentityError::Damaged { .. }), "{bad}");
         }
-        let ahead = r#"{"id":1,"incarnation":99999999999,"actor":1,"clean":true}"#;
+        let ahead = r#"{"id":1,"incarnation":99999999999,"actor":1}"#;
         assert!(matches!(claim(ahead), IdentityError::AheadOfTime { .. }));
     }
 }

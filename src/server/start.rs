@@ -73,7 +73,8 @@ pub fn run(config: NodeConfig, stop: impl Future<Output = ()>) -> Result<(), Ser
 
 /// A node that serves.
 struct Running {
-    identity: Identity,
+    /// Holds the claim to the data folder until the engine is closed.
+    _identity: Identity,
     storage: Arc<Storage>,
     shared: Arc<Shared>,
     inbox: Sender,
@@ -116,7 +117,7 @@ impl Running {
         let listeners = Listeners::bind(&config).await?;
         let wall_s = wall_us() / 1_000_000;
         let engine_config = &config.cluster.engine;
-        let identity = Identity::claim(&config.data, config.id, engine_config, wall_s)?;
+        let identity = Identity::claim(&config.data, config.id, wall_s)?;
         let picker = config.cluster.strategies.compaction.build();
         let engine = engine::open(engine_config, &config.data.join("engine"), picker)?;
         let (inbox, receiver) = inbox::channel();
@@ -145,7 +146,8 @@ impl Running {
         let door = Arc::new(Door::new(inbox.clone(), of_door, config, of_storage));
         let grpc = serve_grpc(listeners.grpc, &door, &closing, &ended);
         let http = serve_http(listeners.http, door, &closing);
-        Ok(Running { identity, storage, shared, inbox, closing, ended, driver, grpc, http })
+        let _identity = identity;
+        Ok(Running { _identity, storage, shared, inbox, closing, ended, driver, grpc, http })
     }
 
     /// Serves until `stop`, or until a part of the node ends by itself.
@@ -176,7 +178,6 @@ impl Running {
         finish(&mut self.driver, "the driver").await;
         self.storage.stop();
         self.storage.engine().close()?;
-        self.identity.stopped_cleanly()?;
         tracing::info!("stopped");
         Ok(())
     }

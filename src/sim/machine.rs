@@ -3,7 +3,7 @@
 use super::clock::Clock;
 use super::disk::{Disk, Durability};
 use super::world::Happening;
-use crate::engine::{SyncPolicy, Write};
+use crate::engine::Write;
 use crate::node::{Boot, Node, Settings, Ticket, Timer};
 use std::sync::Arc;
 
@@ -78,10 +78,5 @@ impl Machine {
     /// Whether the process that `life` names still runs.
     pub fn lives(&self, life: u32) -> bool {
         self.process.is_some() && self.life == life
-    }
-
-    /// Whether all that was acknowledged before a crash is there after it.
-    pub fn keeps_versions(&self) -> bool {
-        self.durability == Durability::Log(SyncPolicy::Always)
     }
 }

@@ -44,7 +44,7 @@ impl World {
         let opened = machine.disk.open().map_err(|error| error.to_string());
         opened.map_err(|reason| Impossible::CannotStart { node: id, reason })?;
         let wall_s = now.wall_us / 1_000_000;
-        let boot = Boot::after(machine.boot, machine.keeps_versions(), wall_s, fresh_actor);
+        let boot = Boot::after(machine.boot, fresh_actor, wall_s);
         machine.boot = Some(boot);
         machine.life += 1;
         let settings = machine.settings.clone();
