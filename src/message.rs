@@ -77,6 +77,9 @@ pub enum Refused {
     Expired,
     #[error("the resolver refused: {0}")]
     Resolver(String),
+    /// Before anything was stamped: this replica can keep nothing any more.
+    #[error("this replica takes no writes since an earlier error of its disk")]
+    ReadOnly,
     #[error("storage: {0}")]
     Storage(String),
 }

@@ -304,9 +304,11 @@ impl Node {
         Header { from, to, epoch, clock, incarnation, sent_us: now.mono_us }
     }
 
-    /// Whether a majority of every range's owners is alive, as far as this node has heard.
+    /// Whether a majority of every range's owners is alive, as far as this node has heard, and it
+    /// takes writes itself.
     pub fn is_ready(&self) -> bool {
-        self.routing.has_quorum(|id| self.membership.standing(id).is_alive())
+        !self.replica.is_read_only()
+            && self.routing.has_quorum(|id| self.membership.standing(id).is_alive())
     }
 
     /// A picture of this moment. It walks all ranges: for probes and people, not for every request.

@@ -134,6 +134,7 @@ fn encode_refused(reason: message::Refused) -> Refused {
         R::Overloaded => (Kind::Overloaded, 0, String::new()),
         R::Expired => (Kind::Expired, 0, String::new()),
         R::Resolver(reason) => (Kind::Resolver, 0, reason),
+        R::ReadOnly => (Kind::ReadOnly, 0, String::new()),
         R::Storage(reason) => (Kind::Storage, 0, reason),
     };
     Refused { kind: kind.into(), epoch, reason }
@@ -152,6 +153,7 @@ fn decode_refused(refused: Refused) -> Result<message::Refused, Malformed> {
         Kind::Overloaded => R::Overloaded,
         Kind::Expired => R::Expired,
         Kind::Resolver => R::Resolver(refused.reason),
+        Kind::ReadOnly => R::ReadOnly,
         Kind::Storage => R::Storage(refused.reason),
     })
 }
@@ -228,6 +230,7 @@ mod tests {
             Just(R::NotOwner),
             Just(R::Overloaded),
             Just(R::Expired),
+            Just(R::ReadOnly),
             ".{0,9}".prop_map(R::Resolver),
             ".{0,9}".prop_map(R::Storage),
         ]

@@ -386,6 +386,7 @@ pub mod refused {
         Expired = 4,
         Resolver = 5,
         Storage = 6,
+        ReadOnly = 7,
     }
     impl Kind {
         /// String value of the enum field names used in the ProtoBuf definition.
@@ -401,6 +402,7 @@ pub mod refused {
                 Self::Expired => "EXPIRED",
                 Self::Resolver => "RESOLVER",
                 Self::Storage => "STORAGE",
+                Self::ReadOnly => "READ_ONLY",
             }
         }
         /// Creates an enum from field names used in the ProtoBuf definition.
@@ -413,6 +415,7 @@ pub mod refused {
                 "EXPIRED" => Some(Self::Expired),
                 "RESOLVER" => Some(Self::Resolver),
                 "STORAGE" => Some(Self::Storage),
+                "READ_ONLY" => Some(Self::ReadOnly),
                 _ => None,
             }
         }

@@ -135,7 +135,7 @@ impl Pending {
             }
             (Pending::Write(write), Message::Stored { .. }) => write.stored(turn, from),
             (Pending::Write(write), Message::Refused { reason, .. }) => {
-                write.refused(turn, from, reason);
+                write.refused(turn, id, from, reason);
             }
             (Pending::Read(read), Message::Found { record, .. }) => {
                 read.found(turn, id, from, record);

@@ -12,7 +12,7 @@
 //!
 //! Exactly one replica stamps: a second Apply of one request would be a second version of one
 //! write. So a stamping replica that falls silent is not replaced; the outcome of the write is
-//! unknown.
+//! unknown. One that says that it takes no writes is: it has stamped nothing.
 
 use super::{Asked, Kind, conclude, describe, replicas_needed, require_alive};
 use crate::message::{Failure, Message, Refused, Reply, RequestId};
@@ -30,6 +30,8 @@ pub(super) struct Write {
     owners: Owners,
     /// Position of the owner that stamps.
     stamper: usize,
+    /// What the client wants; for another stamping replica. Empty once there is a record.
+    wanted: Option<(Change, Option<Bytes>)>,
     needed: usize,
     deadline_us: u64,
     /// What the stamping replica made of the change; None until it has answered.
@@ -68,6 +70,7 @@ impl Write {
             key: asked.key,
             owners,
             stamper,
+            wanted: None,
             needed,
             deadline_us: turn.now.mono_us + u64::from(timeout_ms) * 1_000,
             record: None,
@@ -86,10 +89,27 @@ impl Write {
         change: Change,
         context: Option<Bytes>,
     ) -> u64 {
+        self.wanted = Some((change, context));
+        self.ask_stamper(turn, id);
+        self.deadline_us
+    }
+
+    fn ask_stamper(&self, turn: &mut Turn, id: RequestId) {
+        let Some((change, context)) = self.wanted.clone() else { return };
         let (key, deadline_us) = (self.key.clone(), self.deadline_us);
         let message = Message::Apply { id, key, change, context, deadline_us };
         turn.send(self.owners.at(self.stamper), message);
-        self.deadline_us
+    }
+
+    /// Has another live owner stamp, since the present one has not and will not. False: there is
+    /// none.
+    fn replace_stamper(&mut self, turn: &mut Turn, id: RequestId) -> bool {
+        let others = turn.membership.alive(&self.owners).minus(self.refused);
+        let Some(next) = turn.membership.first_choice(&self.owners, others) else { return false };
+        self.stamper = next;
+        self.sent.insert(next);
+        self.ask_stamper(turn, id);
+        true
     }
 
     pub fn is_waiting(&self) -> bool {
@@ -116,7 +136,8 @@ impl Write {
         let deadline_us = self.deadline_us;
         for position in 0..self.owners.len() {
             let owner = self.owners.at(position);
-            if position == self.stamper || turn.membership.standing(owner) == Standing::Down {
+            let is_down = turn.membership.standing(owner) == Standing::Down;
+            if position == self.stamper || is_down || self.refused.contains(position) {
                 continue;
             }
             self.sent.insert(position);
@@ -124,6 +145,7 @@ impl Write {
             turn.send(owner, Message::Merge { id, key, record, deadline_us });
         }
         self.record = Some(record);
+        self.wanted = None;
         self.settle(turn);
     }
 
@@ -150,13 +172,16 @@ impl Write {
         conclude(turn, self.tag, self.kind, Reply::Written { context });
     }
 
-    pub fn refused(&mut self, turn: &mut Turn, from: NodeId, reason: Refused) {
+    pub fn refused(&mut self, turn: &mut Turn, id: RequestId, from: NodeId, reason: Refused) {
         let Some(position) = self.owners.position(from) else { return };
         self.refused.insert(position);
         if self.state != State::Waiting {
             return;
         }
         if self.record.is_none() && position == self.stamper {
+            if reason == Refused::ReadOnly && self.replace_stamper(turn, id) {
+                return;
+            }
             let failure = self.unapplied(from, reason);
             return self.fail(turn, failure);
         }
@@ -176,7 +201,7 @@ impl Write {
                 Failure::TimedOut { acks: 0, needed: self.needed as u32, maybe_done: false }
             }
             Refused::Storage(_) => self.too_many_refused(describe(from, &reason), true),
-            Refused::StaleEpoch { .. } | Refused::NotOwner => {
+            Refused::StaleEpoch { .. } | Refused::NotOwner | Refused::ReadOnly => {
                 self.too_many_refused(describe(from, &reason), false)
             }
         }

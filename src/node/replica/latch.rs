@@ -34,8 +34,6 @@ pub(super) struct Latch {
     /// Saves in flight, and the last of them: once that one is durable, `record` is.
     pub saves: usize,
     pub last_save: Ticket,
-    /// A save failed, so `record` may not be what is durable: refuse until nothing is in flight.
-    pub failed: bool,
 }
 
 impl Latch {

@@ -18,6 +18,7 @@
 //! * `Stored` is said only of what is durable here; a merge that changes nothing waits for the save
 //!   of what it equals, if that one is still in flight.
 //! * A read sees what the engine has: never a record that a crash could take back.
+//! * After a save that failed nothing is changed any more, for the rest of this life.
 //! * Work of a stale epoch, of a key that is not owned, or past its deadline is refused before
 //!   anything is changed.
 
@@ -35,6 +36,9 @@ use quorate_strategies::NodeId;
 use quorate_strategies::conflict::Record;
 use std::collections::HashMap;
 
+/// The longest record, siblings and all: half of what one message between nodes may have.
+const RECORD_BYTES: usize = 32 << 20;
+
 pub(super) struct Replica {
     latches: HashMap<Bytes, Latch, KeyHash>,
     loads: Table<Load>,
@@ -43,6 +47,9 @@ pub(super) struct Replica {
     queued: usize,
     /// What may be in flight or queued before this replica answers "overloaded".
     limit: usize,
+    /// Since the first save that failed. What this replica had stamped by then is held by others
+    /// and not by its own disk: whatever it stamped next would build on less than they have.
+    read_only: bool,
 }
 
 /// Whom a load concerns.
@@ -72,7 +79,13 @@ impl Replica {
             saves: Table::new(sequence ^ (1 << 43)),
             queued: 0,
             limit: in_flight_each.saturating_mul(coordinators).min(super::IN_FLIGHT_MAX),
+            read_only: false,
         }
+    }
+
+    /// Whether this replica refuses all changes, for the rest of its life.
+    pub fn is_read_only(&self) -> bool {
+        self.read_only
     }
 
     pub fn in_flight(&self) -> InFlight {
@@ -98,6 +111,9 @@ impl Replica {
         };
         if let Err(reason) = self.admit(turn, &key, sender.epoch) {
             return refuse(turn, from, id, reason);
+        }
+        if self.read_only && job.is_some() {
+            return refuse(turn, from, id, Refused::ReadOnly);
         }
         let expires_us = sender.own_us(deadline_us);
         match job {
@@ -169,6 +185,11 @@ impl Replica {
         self.queued -= waiting.len();
         latch.loading = false;
         match result {
+            Ok(_) if self.read_only => {
+                for work in waiting {
+                    refuse(turn, work.from, work.id, Refused::ReadOnly);
+                }
+            }
             Ok(record) => {
                 latch.record = record;
                 for work in waiting {
@@ -188,6 +209,7 @@ impl Replica {
 
     pub fn saved(&mut self, turn: &mut Turn, ticket: Ticket, result: Result<(), String>) {
         let Some(save) = self.saves.remove(ticket) else { return };
+        self.read_only |= result.is_err();
         let asked = std::iter::once((save.from, save.id)).chain(save.also);
         for (from, id) in asked {
             match &result {
@@ -197,7 +219,6 @@ impl Replica {
         }
         let Some(latch) = self.latches.get_mut(&save.key) else { return };
         latch.saves -= 1;
-        latch.failed |= result.is_err();
         if latch.is_idle() {
             self.latches.remove(&save.key);
         }
@@ -207,31 +228,28 @@ impl Replica {
 /// Makes one change on the key's newest record, and saves the outcome if it is another.
 fn resolve(turn: &mut Turn, latch: &mut Latch, saves: &mut Table<Save>, key: &Bytes, work: Work) {
     let Work { from, id, expires_us, job } = work;
-    if latch.failed {
-        let error = "an earlier write of this key failed".to_string();
-        return refuse(turn, from, id, Refused::Storage(error));
-    }
     if is_expired(turn, expires_us) {
         return refuse(turn, from, id, Refused::Expired);
     }
-    let record = match job {
+    let (held, stamps) = (latch.record.as_ref(), matches!(job, Job::Apply { .. }));
+    let made = match job {
         Job::Apply { change, context } => {
-            let (stamp, local) = (turn.stamp(), latch.record.as_ref());
-            match turn.resolver.apply(local, &change, context.as_deref(), stamp) {
-                Ok(record) => {
-                    turn.send(from, Message::Applied { id, record: record.clone() });
-                    record
-                }
-                Err(refusal) => {
-                    return refuse(turn, from, id, Refused::Resolver(refusal.to_string()));
-                }
-            }
+            let stamp = turn.stamp();
+            let record = turn.resolver.apply(held, &change, context.as_deref(), stamp);
+            record.map_err(|refusal| refusal.to_string())
         }
-        Job::Merge { record } => match &latch.record {
+        Job::Merge { record } => Ok(match held {
             None => record,
             Some(held) => turn.resolver.merge(held, &record),
-        },
+        }),
     };
+    let record = match made.and_then(bounded) {
+        Ok(record) => record,
+        Err(why) => return refuse(turn, from, id, Refused::Resolver(why)),
+    };
+    if stamps {
+        turn.send(from, Message::Applied { id, record: record.clone() });
+    }
     if latch.record.as_ref() == Some(&record) {
         turn.counters.unchanged += 1;
         return confirm_unchanged(turn, latch, saves, from, id);
@@ -242,6 +260,15 @@ fn resolve(turn: &mut Turn, latch: &mut Latch, saves: &mut Table<Save>, key: &By
     latch.last_save = ticket;
     turn.out.push(Effect::Save { ticket, key: key.clone(), record: record.encode() });
     latch.record = Some(record);
+}
+
+/// Refuses a record that could not travel.
+fn bounded(record: Record) -> Result<Record, String> {
+    let bytes = record.encoded_len();
+    if bytes <= RECORD_BYTES {
+        return Ok(record);
+    }
+    Err(format!("all values of the key together have {bytes} bytes; allowed: {RECORD_BYTES}"))
 }
 
 /// What is held already is durable, or will be with the last save in flight.
@@ -274,7 +301,7 @@ fn refuse(turn: &mut Turn, to: NodeId, id: RequestId, reason: Refused) {
         Refused::Overloaded => turn.counters.refused_overloaded += 1,
         Refused::Expired => turn.counters.refused_expired += 1,
         Refused::Resolver(_) => turn.counters.refused_resolver += 1,
-        Refused::Storage(_) => turn.counters.refused_storage += 1,
+        Refused::ReadOnly | Refused::Storage(_) => turn.counters.refused_storage += 1,
     }
     turn.send(to, Message::Refused { id, reason });
 }

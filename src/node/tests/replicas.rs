@@ -154,9 +154,50 @@ fn after_a_failed_save_nothing_builds_on_what_may_not_be_durable() {
     let answer = sent(&solo.step(Input::Saved { ticket: first, result: error() }));
     assert_eq!(answer, [refused(1, "disk full")]);
     let answer = sent(&solo.tell(merge(3, record(20, "green"))));
-    assert_eq!(answer, [refused(3, "an earlier write of this key failed")]);
+    assert_eq!(answer, [Message::Refused { id: 3, reason: Refused::ReadOnly }]);
     solo.step(Input::Saved { ticket: second, result: error() });
-    solo.tell_and_load(merge(4, record(20, "green")));
+    let answer = sent(&solo.tell(apply(4, "blue")));
+    assert_eq!(answer, [Message::Refused { id: 4, reason: Refused::ReadOnly }]);
+    let read = Message::Read { id: 5, key: KEY, deadline_us: LATER_US };
+    solo.tell_and_load(read);
+    assert!(!solo.node.is_ready());
+}
+
+#[test]
+fn a_change_that_waited_for_its_record_is_refused_when_a_save_failed_meanwhile() {
+    let mut solo = Solo::new();
+    let ticket = solo.tell_and_load(merge(1, record(10, "red")));
+    let (save, _) = save(&solo.step(Input::Loaded { ticket, result: Ok(None) }));
+    let other = Bytes::from_static(b"plum");
+    let payload = Payload { value: Bytes::from_static(b"blue"), ..Payload::default() };
+    let change = Change::Put(payload);
+    let ticket = solo.tell_and_load(Message::Apply {
+        id: 2,
+        key: other,
+        change,
+        context: None,
+        deadline_us: LATER_US,
+    });
+    solo.step(Input::Saved { ticket: save, result: Err("disk full".to_string()) });
+    let answer = sent(&solo.step(Input::Loaded { ticket, result: Ok(None) }));
+    assert_eq!(answer, [Message::Refused { id: 2, reason: Refused::ReadOnly }]);
+}
+
+#[test]
+fn a_record_that_could_not_travel_is_not_made() {
+    let mut solo = Solo::new();
+    let value = Bytes::from(vec![7; 33 << 20]);
+    let change = Change::Put(Payload { value, ..Payload::default() });
+    let (id, key, context, deadline_us) = (1, KEY, None, LATER_US);
+    let message = Message::Apply { id, key, change, context, deadline_us };
+    let ticket = solo.tell_and_load(message);
+    let answer = sent(&solo.step(Input::Loaded { ticket, result: Ok(None) }));
+    match answer.as_slice() {
+        [Message::Refused { id: 1, reason: Refused::Resolver(why) }] => {
+            assert!(why.contains("allowed: 33554432"), "{why}");
+        }
+        other => panic!("expected one refusal, found {other:?}"),
+    }
 }
 
 #[test]

@@ -139,6 +139,22 @@ fn acknowledgements_after_the_reply_are_measured_as_lag() {
 }
 
 #[test]
+fn a_replica_whose_disk_failed_stamps_nothing_more_and_another_takes_its_place() {
+    let mut settings = settings(3, 3);
+    let kind = serde_json::json!({"type": "pn_counter"}).as_object().cloned().unwrap();
+    settings.conflict = Choice::new("crdt", kind).unwrap();
+    let mut cluster = Cluster::start(settings);
+    let add = |by| request("apple", Operation::Increment(by));
+    token(cluster.call(1, add(5)));
+    cluster.settle();
+    cluster.process(1).fails_saves = true;
+    for _ in 0..10 {
+        token(cluster.call(1, add(1)));
+    }
+    assert_eq!(values(cluster.call(2, get("apple"))), ["15"]);
+}
+
+#[test]
 fn a_write_is_refused_as_soon_as_its_level_cannot_be_met() {
     let mut cluster = Cluster::three();
     cluster.process(2).fails_saves = true;
