@@ -163,7 +163,7 @@ impl Default for Timing {
             hedge_ms: 50,
             heartbeat_interval_ms: 1_000,
             judge_interval_ms: 100,
-            pause_guard_intervals: 5,
+            pause_guard_intervals: 1,
             gossip_interval_ms: 1_000,
             max_clock_drift_ms: 10_000,
         }

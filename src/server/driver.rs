@@ -92,10 +92,12 @@ impl Driver {
             }
             self.gather(&mut batch).await;
             let now = self.clocks.now();
-            self.fire_timers(now);
+            // Inputs first: after a stall, heartbeats that lie here must be heard before anybody
+            // is judged for their absence.
             for inbound in batch.drain(..) {
                 self.take(now, inbound);
             }
+            self.fire_timers(now);
             self.finish_round(now);
         }
     }
