@@ -31,6 +31,9 @@ pub struct Header {
     /// The sender's monotonic clock when the batch left. Deadlines in the messages are on the same
     /// clock; the receiver learns how far it is from its own.
     pub sent_us: u64,
+    /// The sender's own wall clock, microseconds since 1970: whether it can be followed at all. The
+    /// hybrid clock cannot tell, since it also follows others.
+    pub wall_us: u64,
 }
 
 /// Names a request at its coordinator. Answers carry it back; an unknown one is late and is

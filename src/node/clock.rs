@@ -48,14 +48,17 @@ impl Clock {
         (self.peek(wall_us) >> COUNTER_BITS) / 1_000
     }
 
-    /// Follows a time that a peer sent. The bound is against the wall clock, not against `last`, so
-    /// that a chain of peers cannot pull each other ahead.
-    pub fn observe(&mut self, remote: u64, wall_us: u64) -> Result<(), Drift> {
-        let ahead_us = (remote >> COUNTER_BITS).saturating_sub(wall_us);
+    /// Follows a time that a peer sent, unless that peer's own wall clock is too far ahead. A time
+    /// that the peer has from others is followed up to the bound, and the peer is not blamed for
+    /// it; the bound does not bite while no two clocks of the cluster differ by more. It is against
+    /// the wall clock, not against `last`, so that a chain of peers cannot pull each other ahead.
+    pub fn observe(&mut self, remote: u64, remote_us: u64, wall_us: u64) -> Result<(), Drift> {
+        let ahead_us = remote_us.saturating_sub(wall_us);
         if ahead_us > self.drift_max_us {
             return Err(Drift { ahead_ms: ahead_us / 1_000 });
         }
-        self.last = self.last.max(remote);
+        let most = at(wall_us.saturating_add(self.drift_max_us));
+        self.last = self.last.max(remote.min(most));
         Ok(())
     }
 }
@@ -85,7 +88,7 @@ mod tests {
     fn a_clock_follows_a_peer_that_is_ahead() {
         let mut clock = Clock::new(1_000);
         let remote = at(10 * SECOND + 900_000) + 7;
-        clock.observe(remote, 10 * SECOND).unwrap();
+        clock.observe(remote, 10 * SECOND, 10 * SECOND).unwrap();
         assert_eq!(clock.tick(10 * SECOND), remote + 1);
     }
 
@@ -93,20 +96,30 @@ mod tests {
     fn a_drift_beyond_the_bound_is_refused_and_not_followed() {
         let mut clock = Clock::new(1_000);
         let before = clock.tick(10 * SECOND);
-        let refused = clock.observe(at(11 * SECOND + 1_000), 10 * SECOND);
+        let ahead_us = 11 * SECOND + 1_000;
+        let refused = clock.observe(at(ahead_us), ahead_us, 10 * SECOND);
         assert_eq!(refused, Err(Drift { ahead_ms: 1_001 }));
         assert_eq!(clock.tick(10 * SECOND), before + 1);
     }
 
     #[test]
+    fn a_peer_is_not_blamed_for_the_clock_of_a_third() {
+        let mut clock = Clock::new(1_000);
+        let of_third = at(11 * SECOND + 500_000);
+        clock.observe(of_third, 10 * SECOND + 100, 10 * SECOND).unwrap();
+        assert_eq!(clock.wall_ms(10 * SECOND), 11_000, "followed up to the bound");
+    }
+
+    #[test]
     fn peers_cannot_pull_each_other_ahead_step_by_step() {
         let (mut left, mut right) = (Clock::new(1_000), Clock::new(1_000));
-        left.observe(at(10 * SECOND + 900_000), 10 * SECOND).unwrap();
-        right.observe(left.tick(10 * SECOND), 10 * SECOND).unwrap();
+        let now = 10 * SECOND;
+        left.observe(at(now + 900_000), now + 900_000, now).unwrap();
+        right.observe(left.tick(now), now, now).unwrap();
         for _ in 0..100 {
-            left.observe(right.tick(10 * SECOND), 10 * SECOND).unwrap();
-            right.observe(left.tick(10 * SECOND), 10 * SECOND).unwrap();
+            left.observe(right.tick(now), now, now).unwrap();
+            right.observe(left.tick(now), now, now).unwrap();
         }
-        assert!(right.wall_ms(10 * SECOND) <= 10_900);
+        assert!(right.wall_ms(now) <= 10_900);
     }
 }

@@ -56,8 +56,8 @@
 //!   distinct.
 //! * A node whose clock runs ahead beyond the bound is ignored by its peers, but still answers with
 //!   what a level of one can get from its own disk. A wall clock that jumped ahead for a moment
-//!   leaves its mark in the hybrid clock: the node stays ignored until true time has caught up, or
-//!   until it is started again.
+//!   leaves its mark in the hybrid clock: until true time has caught up, or until its next start,
+//!   that node's stamps are ahead.
 
 mod clock;
 mod coordinator;
@@ -301,7 +301,8 @@ impl Node {
     pub fn header(&self, to: NodeId, now: Now) -> Header {
         let (from, epoch) = (self.settings.id, self.routing.epoch());
         let (clock, incarnation) = (self.clock.peek(now.wall_us), self.boot.incarnation);
-        Header { from, to, epoch, clock, incarnation, sent_us: now.mono_us }
+        let Now { mono_us: sent_us, wall_us } = now;
+        Header { from, to, epoch, clock, incarnation, sent_us, wall_us }
     }
 
     /// Whether a majority of every range's owners is alive, as far as this node has heard, and it
@@ -388,7 +389,8 @@ impl Node {
             self.counters.misdirected += 1;
             return;
         }
-        if let Err(Drift { ahead_ms }) = self.clock.observe(header.clock, now.wall_us) {
+        let followed = self.clock.observe(header.clock, header.wall_us, now.wall_us);
+        if let Err(Drift { ahead_ms }) = followed {
             self.counters.clock_drift_dropped += 1;
             self.membership.mute(header.from);
             out.push(Effect::Event(Event::ClockDrift { peer: header.from, ahead_ms }));

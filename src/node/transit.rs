@@ -89,7 +89,8 @@ mod tests {
     /// The deadline one second after the sending, on our clock.
     fn deadline_us(transits: &mut Transits, life: u64, sent_us: u64, received_us: u64) -> u64 {
         let (from, to) = (NodeId(2), NodeId(1));
-        let header = Header { from, to, epoch: 1, clock: 0, incarnation: life, sent_us };
+        let (epoch, clock, incarnation, wall_us) = (1, 0, life, 0);
+        let header = Header { from, to, epoch, clock, incarnation, sent_us, wall_us };
         transits.observe(header, received_us).own_us(sent_us + SECOND)
     }
 

@@ -45,13 +45,15 @@ impl Shared {
 
     /// What goes in front of a batch that leaves now.
     pub fn header(&self, to: NodeId) -> Header {
+        let Now { mono_us: sent_us, wall_us } = self.clocks.now();
         Header {
             from: self.id,
             to,
             epoch: self.epoch.load(Ordering::Acquire),
             clock: self.clock.load(Ordering::Acquire),
             incarnation: self.incarnation,
-            sent_us: self.clocks.now().mono_us,
+            sent_us,
+            wall_us,
         }
     }
 

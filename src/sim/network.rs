@@ -217,7 +217,8 @@ mod tests {
 
     fn packet() -> Packet {
         let (epoch, clock, incarnation, sent_us) = (1, 0, 1, 0);
-        let header = Header { from: ONE, to: TWO, epoch, clock, incarnation, sent_us };
+        let (from, to, wall_us) = (ONE, TWO, 0);
+        let header = Header { from, to, epoch, clock, incarnation, sent_us, wall_us };
         Packet { header, messages: vec![Message::Heartbeat { incarnation: 1 }] }
     }
 

@@ -253,6 +253,9 @@ pub struct PeerBatch {
     /// On the sender's monotonic clock, as the deadlines in the messages are.
     #[prost(uint64, tag = "8")]
     pub sent_us: u64,
+    /// The sender's wall clock, microseconds since 1970.
+    #[prost(uint64, tag = "9")]
+    pub wall_us: u64,
 }
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct LinkClosed {

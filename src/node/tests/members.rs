@@ -14,7 +14,8 @@ fn heartbeat(cluster: &mut Cluster, from: u64, to: u64, incarnation: u64) {
 
 fn tell(cluster: &mut Cluster, from: u64, to: u64, message: Message) {
     let (from, to) = (NodeId(from), NodeId(to));
-    let header = Header { from, to, epoch: 1, clock: 0, incarnation: 1, sent_us: 0 };
+    let (incarnation, sent_us, wall_us) = (1, 0, 0);
+    let header = Header { from, to, epoch: 1, clock: 0, incarnation, sent_us, wall_us };
     cluster.step(to, Input::Peer { header, messages: vec![message] });
 }
 
@@ -262,7 +263,8 @@ fn clocks_follow_each_other_within_the_bound() {
 fn a_batch_for_somebody_else_is_dropped() {
     let mut cluster = Cluster::three();
     let (from, to) = (NodeId(2), NodeId(3));
-    let header = Header { from, to, epoch: 1, clock: 0, incarnation: 1, sent_us: 0 };
+    let (incarnation, sent_us, wall_us) = (1, 0, 0);
+    let header = Header { from, to, epoch: 1, clock: 0, incarnation, sent_us, wall_us };
     let messages = vec![Message::Heartbeat { incarnation: 999 }];
     cluster.step(NodeId(1), Input::Peer { header, messages });
     assert_eq!(cluster.counters(1).misdirected, 1);

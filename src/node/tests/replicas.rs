@@ -38,7 +38,8 @@ impl Solo {
     fn tell_at_epoch(&mut self, epoch: u64, message: Message) -> Vec<Effect> {
         let clock = WALL_US << 12;
         let (to, incarnation, sent_us) = (NodeId(1), 1, self.now.mono_us);
-        let header = Header { from: PEER, to, epoch, clock, incarnation, sent_us };
+        let (from, wall_us) = (PEER, WALL_US);
+        let header = Header { from, to, epoch, clock, incarnation, sent_us, wall_us };
         self.step(Input::Peer { header, messages: vec![message] })
     }
 

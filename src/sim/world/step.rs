@@ -120,8 +120,8 @@ impl World {
             Some(packet) => packet.messages.push(message),
             None => {
                 // What depends on the instant is filled in when the packet leaves.
-                let (epoch, clock, incarnation, sent_us) = (0, 0, 0, 0);
-                let header = Header { from, to, epoch, clock, incarnation, sent_us };
+                let (epoch, clock, incarnation, sent_us, wall_us) = (0, 0, 0, 0, 0);
+                let header = Header { from, to, epoch, clock, incarnation, sent_us, wall_us };
                 self.packets.push(Packet { header, messages: vec![message] });
             }
         }
