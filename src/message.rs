@@ -34,6 +34,9 @@ pub struct Header {
     /// The sender's own wall clock, microseconds since 1970: whether it can be followed at all. The
     /// hybrid clock cannot tell, since it also follows others.
     pub wall_us: u64,
+    /// Numbers the batches from this sender to this receiver, from 1, growing. A number that comes
+    /// again is a copy, and is dropped: an Apply that is done twice is two versions of one write.
+    pub sequence: u64,
 }
 
 /// Names a request at its coordinator. Answers carry it back; an unknown one is late and is

@@ -298,11 +298,12 @@ impl Node {
     }
 
     /// What goes in front of a batch to `to`. Taken when the batch is sent, not when it is filled.
-    pub fn header(&self, to: NodeId, now: Now) -> Header {
+    /// `sequence` numbers the batches to that peer, from 1.
+    pub fn header(&self, to: NodeId, now: Now, sequence: u64) -> Header {
         let (from, epoch) = (self.settings.id, self.routing.epoch());
         let (clock, incarnation) = (self.clock.peek(now.wall_us), self.boot.incarnation);
         let Now { mono_us: sent_us, wall_us } = now;
-        Header { from, to, epoch, clock, incarnation, sent_us, wall_us }
+        Header { from, to, epoch, clock, incarnation, sent_us, wall_us, sequence }
     }
 
     /// Whether a majority of every range's owners is alive, as far as this node has heard, and it
@@ -389,6 +390,10 @@ impl Node {
             self.counters.misdirected += 1;
             return;
         }
+        if !membership::is_plausible(header.incarnation, now) {
+            self.counters.incarnations_ignored += 1;
+            return;
+        }
         let followed = self.clock.observe(header.clock, header.wall_us, now.wall_us);
         if let Err(Drift { ahead_ms }) = followed {
             self.counters.clock_drift_dropped += 1;
@@ -397,7 +402,10 @@ impl Node {
             return;
         }
         self.newest_epoch = self.newest_epoch.max(header.epoch);
-        let sender = self.transits.observe(header, now.mono_us);
+        let Some(sender) = self.transits.observe(header, now.mono_us) else {
+            self.counters.copies_dropped += 1;
+            return;
+        };
         for message in messages {
             self.message(now, header.from, sender, message, out);
         }

@@ -109,6 +109,8 @@ pub struct Counters {
     pub unchanged: u64,
     /// Batches that were meant for another node: a wrong address somewhere.
     pub misdirected: u64,
+    /// Batches that had come before.
+    pub copies_dropped: u64,
     /// Batches dropped because their sender's clock was too far ahead.
     pub clock_drift_dropped: u64,
     /// Heartbeats and states of an earlier life of a peer, or of an impossible one.

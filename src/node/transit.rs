@@ -1,4 +1,9 @@
-//! How a deadline crosses the network: what the peers' monotonic clocks say in terms of our own.
+//! What the header of a batch tells before its messages are looked at: whether it has been here
+//! before, and how to read its deadlines.
+//!
+//! A copy is known by its number: each peer's batches are numbered, and a window of the latest
+//! numbers remembers which ones came (the sliding window of RFC 4303, section 3.4.3). A batch that
+//! is older than the window counts as a copy; on one stream that never happens.
 //!
 //! A deadline travels as an instant on its coordinator's monotonic clock, so no time on the way is
 //! forgotten: not in a queue before the socket, not in the network, not in the buffers of a process
@@ -22,6 +27,9 @@ use std::collections::BTreeMap;
 /// The least of the last one to two windows counts.
 const WINDOW_US: u64 = 30_000_000;
 
+/// Batches that may overtake one another.
+const OVERTAKEN: usize = 256;
+
 /// The peers' clocks, as far as they were heard.
 #[derive(Default)]
 pub(super) struct Transits(BTreeMap<NodeId, Transit>);
@@ -31,6 +39,42 @@ struct Transit {
     /// Least difference of the present window and of the one before.
     least: [i64; 2],
     window_ends_us: u64,
+    came: Came,
+}
+
+/// Which of the latest numbers came.
+#[derive(Default)]
+struct Came {
+    highest: u64,
+    bits: [u64; OVERTAKEN / 64],
+}
+
+impl Came {
+    /// Notes a number; false where it came before, or is too old to tell.
+    fn note(&mut self, sequence: u64) -> bool {
+        if sequence > self.highest {
+            let passed = sequence - self.highest;
+            for number in 1..=passed.min(OVERTAKEN as u64) {
+                self.set(self.highest + number, false);
+            }
+            self.highest = sequence;
+        } else if self.highest - sequence >= OVERTAKEN as u64 || self.has(sequence) {
+            return false;
+        }
+        self.set(sequence, true);
+        true
+    }
+
+    fn has(&self, sequence: u64) -> bool {
+        let at = sequence as usize % OVERTAKEN;
+        self.bits[at / 64] & (1 << (at % 64)) != 0
+    }
+
+    fn set(&mut self, sequence: u64, came: bool) {
+        let at = sequence as usize % OVERTAKEN;
+        self.bits[at / 64] &= !(1 << (at % 64));
+        self.bits[at / 64] |= u64::from(came) << (at % 64);
+    }
 }
 
 /// What a replica must know of the batch that a request came in.
@@ -54,15 +98,18 @@ impl Sender {
 }
 
 impl Transits {
-    /// Learns from a batch, and tells how to read its deadlines.
-    pub fn observe(&mut self, header: Header, mono_us: u64) -> Sender {
+    /// Learns from a batch, and tells how to read its deadlines. None: it is a copy.
+    pub fn observe(&mut self, header: Header, mono_us: u64) -> Option<Sender> {
         let difference = mono_us.wrapping_sub(header.sent_us) as i64;
         let transit = self.0.entry(header.from).or_insert_with(|| Transit::new(0, 0, mono_us));
         if header.incarnation < transit.incarnation {
-            return Sender { epoch: header.epoch, offset_us: None };
+            return Some(Sender { epoch: header.epoch, offset_us: None });
         }
         if header.incarnation > transit.incarnation {
             *transit = Transit::new(header.incarnation, difference, mono_us);
+        }
+        if !transit.came.note(header.sequence) {
+            return None;
         }
         if mono_us >= transit.window_ends_us {
             transit.least = [difference, transit.least[0]];
@@ -70,13 +117,14 @@ impl Transits {
         }
         transit.least[0] = transit.least[0].min(difference);
         let offset_us = Some(transit.least[0].min(transit.least[1]));
-        Sender { epoch: header.epoch, offset_us }
+        Some(Sender { epoch: header.epoch, offset_us })
     }
 }
 
 impl Transit {
     fn new(incarnation: u64, difference: i64, mono_us: u64) -> Self {
-        Transit { incarnation, least: [difference; 2], window_ends_us: mono_us + WINDOW_US }
+        let (window_ends_us, came) = (mono_us + WINDOW_US, Came::default());
+        Transit { incarnation, least: [difference; 2], window_ends_us, came }
     }
 }
 
@@ -89,9 +137,11 @@ mod tests {
     /// The deadline one second after the sending, on our clock.
     fn deadline_us(transits: &mut Transits, life: u64, sent_us: u64, received_us: u64) -> u64 {
         let (from, to) = (NodeId(2), NodeId(1));
-        let (epoch, clock, incarnation, wall_us) = (1, 0, life, 0);
-        let header = Header { from, to, epoch, clock, incarnation, sent_us, wall_us };
-        transits.observe(header, received_us).own_us(sent_us + SECOND)
+        let (epoch, clock, wall_us, sequence) = (1, 0, 0, sent_us);
+        let header =
+            Header { from, to, epoch, clock, incarnation: life, sent_us, wall_us, sequence };
+        let sender = transits.observe(header, received_us);
+        sender.expect("no copy").own_us(sent_us + SECOND)
     }
 
     #[test]
@@ -112,6 +162,15 @@ mod tests {
         deadline_us(&mut transits, 1, 10 * SECOND, 25 * SECOND);
         assert_eq!(deadline_us(&mut transits, 1, 11 * SECOND, 21 * SECOND), 22 * SECOND);
         assert_eq!(deadline_us(&mut transits, 1, 12 * SECOND, 30 * SECOND), 23 * SECOND);
+    }
+
+    #[test]
+    fn a_number_comes_once_in_whatever_order() {
+        let mut came = Came::default();
+        let order = [1, 2, 5, 3, 5, 4, 1, 300, 46, 44, 299, 300, 46, 301];
+        let fresh: Vec<u64> = order.into_iter().filter(|number| came.note(*number)).collect();
+        assert_eq!(fresh, [1, 2, 5, 3, 4, 300, 46, 299, 301], "44 is older than the window");
+        assert!(came.note(1_000_000) && !came.note(1_000_000) && came.note(999_999));
     }
 
     #[test]

@@ -186,6 +186,7 @@ fn replication(page: &mut Page, node: &Status) -> Outcome {
             "Changes that changed nothing, so that nothing was saved",
             counters.unchanged,
         ),
+        ("copies_dropped", "Batches that had come before", counters.copies_dropped),
         ("clock_drift_dropped", "Batches of too fast clocks", counters.clock_drift_dropped),
         ("pauses", "Rounds in which this node itself had paused", counters.pauses),
     ] {

@@ -27,6 +27,7 @@ use rand_xoshiro::Xoshiro256PlusPlus;
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 use tokio_stream::StreamExt;
 use tokio_util::sync::CancellationToken;
@@ -137,6 +138,8 @@ pub struct Link {
     pub clocks: Clocks,
     /// Seeds the jitter between attempts.
     pub seed: u64,
+    /// Batches that were sent, over all connections.
+    pub sent: Arc<AtomicU64>,
 }
 
 impl Link {
@@ -181,9 +184,10 @@ impl Link {
         };
         tracing::debug!(peer = %self.to, "link is up");
         let (to, fingerprint) = (self.to, self.fingerprint);
-        let shared = Arc::clone(&self.shared);
+        let (shared, sent) = (Arc::clone(&self.shared), Arc::clone(&self.sent));
         let batches = self.outbox.attach().map(move |messages| {
-            let batch = wire::encode_batch(shared.header(to), fingerprint, messages);
+            let header = shared.header(to, sent.fetch_add(1, Ordering::Relaxed) + 1);
+            let batch = wire::encode_batch(header, fingerprint, messages);
             shared.count_peer_bytes(batch.encoded_len() as u64);
             batch
         });

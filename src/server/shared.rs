@@ -38,13 +38,13 @@ impl Shared {
     /// Called before a round's messages are queued, so that no batch is stamped older than its
     /// content.
     pub fn publish(&self, node: &Node, now: Now) {
-        let header = node.header(self.id, now);
+        let header = node.header(self.id, now, 0);
         self.epoch.store(header.epoch, Ordering::Release);
         self.clock.store(header.clock, Ordering::Release);
     }
 
-    /// What goes in front of a batch that leaves now.
-    pub fn header(&self, to: NodeId) -> Header {
+    /// What goes in front of a batch that leaves now, the `sequence`-th to that peer.
+    pub fn header(&self, to: NodeId, sequence: u64) -> Header {
         let Now { mono_us: sent_us, wall_us } = self.clocks.now();
         Header {
             from: self.id,
@@ -54,6 +54,7 @@ impl Shared {
             incarnation: self.incarnation,
             sent_us,
             wall_us,
+            sequence,
         }
     }
 

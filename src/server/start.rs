@@ -222,6 +222,7 @@ fn start_links(
             fingerprint,
             clocks,
             seed: boot.actor ^ member.id.0,
+            sent: Arc::default(),
         };
         tokio::spawn(link.keep(ended.clone()));
     }

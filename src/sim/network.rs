@@ -83,6 +83,8 @@ struct State {
     busy_until_us: u64,
     cut: bool,
     holds: bool,
+    /// Packets so far.
+    sent: u64,
     /// Position in `kinds`.
     kind: u16,
 }
@@ -164,6 +166,13 @@ impl Network {
         holding.map(|(index, _)| pair(index)).collect()
     }
 
+    /// Numbers the next packet of a link.
+    pub fn number(&mut self, from: NodeId, to: NodeId) -> u64 {
+        let index = self.index(from, to);
+        self.links[index].sent += 1;
+        self.links[index].sent
+    }
+
     /// Sends a packet. `bytes` is asked only where capacity counts.
     pub fn send(&mut self, now_us: u64, packet: Packet, bytes: impl Fn(&Packet) -> u64) -> Fate {
         let index = self.index(packet.header.from, packet.header.to);
@@ -217,8 +226,8 @@ mod tests {
 
     fn packet() -> Packet {
         let (epoch, clock, incarnation, sent_us) = (1, 0, 1, 0);
-        let (from, to, wall_us) = (ONE, TWO, 0);
-        let header = Header { from, to, epoch, clock, incarnation, sent_us, wall_us };
+        let (from, to, wall_us, sequence) = (ONE, TWO, 0, 1);
+        let header = Header { from, to, epoch, clock, incarnation, sent_us, wall_us, sequence };
         Packet { header, messages: vec![Message::Heartbeat { incarnation: 1 }] }
     }
 

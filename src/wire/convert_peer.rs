@@ -22,6 +22,7 @@ pub fn encode_batch(header: Header, fingerprint: u64, messages: Vec<PeerMessage>
         incarnation: header.incarnation,
         sent_us: header.sent_us,
         wall_us: header.wall_us,
+        sequence: header.sequence,
         fingerprint,
         messages,
     }
@@ -37,6 +38,7 @@ pub fn decode_header(batch: &PeerBatch) -> Header {
         incarnation: batch.incarnation,
         sent_us: batch.sent_us,
         wall_us: batch.wall_us,
+        sequence: batch.sequence,
     }
 }
 
@@ -290,11 +292,11 @@ mod tests {
         fn batches_survive_the_wire(
             messages in vec(prop_oneof![about_keys(), about_members()], 0..5),
             (from, to, epoch, clock, fingerprint) in any::<(u64, u64, u64, u64, u64)>(),
-            (incarnation, sent_us, wall_us) in any::<(u64, u64, u64)>(),
+            (incarnation, sent_us, wall_us, sequence) in any::<(u64, u64, u64, u64)>(),
         ) {
             let (from, to) = (NodeId(from), NodeId(to));
             let header =
-                Header { from, to, epoch, clock, incarnation, sent_us, wall_us };
+                Header { from, to, epoch, clock, incarnation, sent_us, wall_us, sequence };
             let encoded = messages.iter().cloned().map(encode_message).collect();
             let sent = encode_batch(header, fingerprint, encoded).encode_to_vec();
             let got = PeerBatch::decode(Bytes::from(sent)).unwrap();

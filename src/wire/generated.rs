@@ -256,6 +256,9 @@ pub struct PeerBatch {
     /// The sender's wall clock, microseconds since 1970.
     #[prost(uint64, tag = "9")]
     pub wall_us: u64,
+    /// Numbers the batches of this sender to this receiver.
+    #[prost(uint64, tag = "10")]
+    pub sequence: u64,
 }
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct LinkClosed {

@@ -76,10 +76,14 @@ impl Scene<'_> {
         self.out.push(Effect::Event(event));
     }
 
-    /// Whether an incarnation can be one: unix seconds, or a little more.
     fn is_plausible(&self, incarnation: u64) -> bool {
-        incarnation <= (self.now.wall_us / 1_000_000).saturating_add(YEAR_S)
+        is_plausible(incarnation, self.now)
     }
+}
+
+/// Whether an incarnation can be one: unix seconds, or a little more.
+pub(super) fn is_plausible(incarnation: u64, now: Now) -> bool {
+    incarnation <= (now.wall_us / 1_000_000).saturating_add(YEAR_S)
 }
 
 impl Membership {

@@ -14,8 +14,9 @@ fn heartbeat(cluster: &mut Cluster, from: u64, to: u64, incarnation: u64) {
 
 fn tell(cluster: &mut Cluster, from: u64, to: u64, message: Message) {
     let (from, to) = (NodeId(from), NodeId(to));
-    let (incarnation, sent_us, wall_us) = (1, 0, 0);
-    let header = Header { from, to, epoch: 1, clock: 0, incarnation, sent_us, wall_us };
+    cluster.sequence += 1;
+    let (incarnation, sent_us, wall_us, sequence) = (100, 0, 0, cluster.sequence);
+    let header = Header { from, to, epoch: 1, clock: 0, incarnation, sent_us, wall_us, sequence };
     cluster.step(to, Input::Peer { header, messages: vec![message] });
 }
 
@@ -215,7 +216,7 @@ fn a_node_whose_clock_runs_ahead_is_not_followed_and_is_down_to_its_peers() {
         assert_eq!(standing(&cluster, at, 3), Standing::Down);
         assert!(cluster.counters(at).clock_drift_dropped > 0);
         let now = cluster.now(NodeId(at));
-        let clock_us = cluster.node(at).header(NodeId(3), now).clock >> 12;
+        let clock_us = cluster.node(at).header(NodeId(3), now, 1).clock >> 12;
         assert!(clock_us <= now.wall_us + MS, "{clock_us} is ahead of {}", now.wall_us);
     }
     token(cluster.call(1, put("apple", "red")));
@@ -252,7 +253,7 @@ fn clocks_follow_each_other_within_the_bound() {
         cluster.boot(NodeId(id), 100);
     }
     cluster.run(150 * MS);
-    let behind = cluster.node(1).header(NodeId(2), cluster.now(NodeId(1))).clock >> 12;
+    let behind = cluster.node(1).header(NodeId(2), cluster.now(NodeId(1)), 1).clock >> 12;
     assert!(behind >= WALL_US + cluster.now_us + 4_800_000);
     token(cluster.call(3, put("apple", "red")));
     token(cluster.call(1, put("apple", "green")));
@@ -263,8 +264,8 @@ fn clocks_follow_each_other_within_the_bound() {
 fn a_batch_for_somebody_else_is_dropped() {
     let mut cluster = Cluster::three();
     let (from, to) = (NodeId(2), NodeId(3));
-    let (incarnation, sent_us, wall_us) = (1, 0, 0);
-    let header = Header { from, to, epoch: 1, clock: 0, incarnation, sent_us, wall_us };
+    let (incarnation, sent_us, wall_us, sequence) = (1, 0, 0, 1);
+    let header = Header { from, to, epoch: 1, clock: 0, incarnation, sent_us, wall_us, sequence };
     let messages = vec![Message::Heartbeat { incarnation: 999 }];
     cluster.step(NodeId(1), Input::Peer { header, messages });
     assert_eq!(cluster.counters(1).misdirected, 1);

@@ -185,7 +185,7 @@ impl Cluster {
             match effect {
                 Effect::Send { to, message } => {
                     assert_ne!(to, id, "a node sends nothing to itself");
-                    let header = process.node.header(to, now);
+                    let header = process.node.header(to, now, self.sequence + 1);
                     let meets = |rules: &[Rule]| rules.iter().any(|rule| rule(id, to, &message));
                     let copies =
                         if meets(&self.loses) { 0 } else { 1 + u64::from(meets(&self.repeats)) };

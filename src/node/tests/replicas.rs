@@ -8,6 +8,8 @@ use quorate_strategies::conflict::{Change, Payload, Stamp};
 struct Solo {
     node: Node,
     now: Now,
+    /// Batches that the peer has sent.
+    sent: u64,
 }
 
 const PEER: NodeId = NodeId(2);
@@ -20,7 +22,7 @@ impl Solo {
         let now = Now { mono_us: 1_000_000, wall_us: WALL_US };
         let boot = Boot { incarnation: 1, actor: 77 };
         let node = Node::new(settings(3, 3), boot, now, &mut Vec::new()).unwrap();
-        Solo { node, now }
+        Solo { node, now, sent: 0 }
     }
 
     /// What the node does, timers aside.
@@ -38,8 +40,9 @@ impl Solo {
     fn tell_at_epoch(&mut self, epoch: u64, message: Message) -> Vec<Effect> {
         let clock = WALL_US << 12;
         let (to, incarnation, sent_us) = (NodeId(1), 1, self.now.mono_us);
-        let (from, wall_us) = (PEER, WALL_US);
-        let header = Header { from, to, epoch, clock, incarnation, sent_us, wall_us };
+        self.sent += 1;
+        let (from, wall_us, sequence) = (PEER, WALL_US, self.sent);
+        let header = Header { from, to, epoch, clock, incarnation, sent_us, wall_us, sequence };
         self.step(Input::Peer { header, messages: vec![message] })
     }
 
@@ -248,7 +251,7 @@ fn a_key_of_others_is_refused() {
     let now = Now { mono_us: 1_000_000, wall_us: WALL_US };
     let boot = Boot { incarnation: 1, actor: 77 };
     let node = Node::new(settings, boot, now, &mut Vec::new()).unwrap();
-    let mut solo = Solo { node, now };
+    let mut solo = Solo { node, now, sent: 0 };
     let foreign = (0..100)
         .map(|index| Bytes::from(format!("key{index}")))
         .find(|key| !solo.node.routing.owners(key).contains(&NodeId(1)))

@@ -120,8 +120,9 @@ impl World {
             Some(packet) => packet.messages.push(message),
             None => {
                 // What depends on the instant is filled in when the packet leaves.
-                let (epoch, clock, incarnation, sent_us, wall_us) = (0, 0, 0, 0, 0);
-                let header = Header { from, to, epoch, clock, incarnation, sent_us, wall_us };
+                let (epoch, clock, incarnation, sent_us, wall_us, sequence) = (0, 0, 0, 0, 0, 0);
+                let header =
+                    Header { from, to, epoch, clock, incarnation, sent_us, wall_us, sequence };
                 self.packets.push(Packet { header, messages: vec![message] });
             }
         }
@@ -133,7 +134,8 @@ impl World {
         let now = machine.clock.now(self.now_us);
         let mut packets = std::mem::take(&mut self.packets);
         for mut packet in packets.drain(..) {
-            packet.header = process.node.header(packet.header.to, now);
+            let to = packet.header.to;
+            packet.header = process.node.header(to, now, self.network.number(node, to));
             self.tally.sent(&packet);
             match self.network.send(self.now_us, packet, Packet::bytes) {
                 Fate::At(at_us, packet) => self.agenda.put(at_us, Happening::Deliver(packet)),
