@@ -45,7 +45,7 @@ impl Lives {
             if empty.is_some() || !self.nodes.contains_key(&id) {
                 self.begin(id, boot, empty.unwrap_or(false))?;
             }
-            let header = node.header(id, Now { mono_us: 0, wall_us: 0 });
+            let header = node.header(id, Now { mono_us: 0, wall_us: 0 }, 0);
             let told = world.ids().map(|peer| (peer, node.told_of(peer))).collect();
             let life = Life { boot, epoch: header.epoch, clock: header.clock, told };
             self.goes_on(id, life)?;
