@@ -27,5 +27,5 @@ expect n2 sees n1 up
 ---
   4000.550 ms  n1 has slept 2990 ms beyond its heartbeat and judges nobody
   4000.750 ms  n2 hears n1, n3 hears n1
-  4000.950 ms  n1 get color: red (quorum, 2 of 3) after 3000.950 ms
+  4001.100 ms  n1 get color: red (quorum, 2 of 3) after 3001.100 ms
   4010.550 ms  settled
