@@ -176,6 +176,10 @@ fn faults_are_checked() {
         ),
         ("faults: [{kill: {node: 1}}]", "missing field `at_s`"),
         (
+            "faults: [{kill: {node: 1, at_s: 1, jitter_s: -1}}]",
+            "faults[0].kill.jitter_s: found -1; allowed: a number of seconds from 0",
+        ),
+        (
             "faults: [{kill: {node: 1, at_s: 1, restart_after_s: 0}}]",
             "faults[0].kill.restart_after_s: found 0; allowed: a number of seconds above 0",
         ),

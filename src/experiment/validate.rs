@@ -230,6 +230,8 @@ fn check_restart(
         let fits = after_s > 0.0 && after_s <= LONGEST_S;
         require(source, &field("restart_after_s"), &after_s, fits, "a number of seconds above 0")?;
     }
+    let fits = (0.0..=LONGEST_S).contains(&kill.jitter_s);
+    require(source, &field("jitter_s"), &kill.jitter_s, fits, "a number of seconds from 0")?;
     match (kill.every_s, kill.restart_after_s) {
         (None, _) => Ok(()),
         (Some(_), None) => {
@@ -239,8 +241,6 @@ fn check_restart(
         }
         (Some(every_s), Some(after_s)) => {
             let jitter_s = kill.jitter_s;
-            let fits = (0.0..=LONGEST_S).contains(&jitter_s);
-            require(source, &field("jitter_s"), &jitter_s, fits, "a number of seconds from 0")?;
             let apart = every_s > after_s + jitter_s && every_s <= LONGEST_S;
             let allowed = match jitter_s {
                 0.0 => format!("more seconds than the node stays dead, {after_s}"),
