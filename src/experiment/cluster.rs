@@ -25,6 +25,8 @@ const START_LIMIT: Duration = Duration::from_secs(30);
 /// A node that was asked to stop is killed after this long.
 const STOP_LIMIT: Duration = Duration::from_secs(5);
 const PROBE_LIMIT: Duration = Duration::from_millis(500);
+/// What runs now, also when its file was built anew since: all starts of a run are of one program.
+const PROGRAM: &str = "/proc/self/exe";
 const POLL: Duration = Duration::from_millis(20);
 /// Another process may take a port between our release of it and the node's bind.
 const ATTEMPTS: u32 = 3;
@@ -298,8 +300,8 @@ impl Node {
 /// This program as the node that `file` configures, with what it says going to `out`.
 fn serve(file: &Path, log: &Path, out: File) -> Result<Child, Error> {
     let both = out.try_clone().map_err(Error::io("open", log))?;
-    let program = std::env::current_exe().map_err(Error::io("find", Path::new("quorate")))?;
-    Command::new(&program)
+    Command::new(PROGRAM)
+        .arg0("quorate")
         .arg("serve")
         .arg(format!("--die-with-parent={}", std::process::id()))
         .arg("--config")
@@ -309,7 +311,7 @@ fn serve(file: &Path, log: &Path, out: File) -> Result<Child, Error> {
         .stderr(both)
         .process_group(0)
         .spawn()
-        .map_err(Error::io("start", &program))
+        .map_err(Error::io("start", Path::new(PROGRAM)))
 }
 
 fn add(sums: &mut BTreeMap<String, f64>, counted: &BTreeMap<String, f64>) {

@@ -70,6 +70,7 @@ fn figure<'a>(run: &'a Run, planes: &[Plane<'_, '_>]) -> Figure<'a> {
         columns: 1,
         panel_height: 380.0,
         legend: looks.iter().enumerate().map(entry).collect(),
+        notes: Vec::new(),
     }
 }
 

@@ -33,6 +33,8 @@ pub(super) struct Figure<'a> {
     pub columns: usize,
     pub panel_height: f64,
     pub legend: Vec<Entry>,
+    /// Paragraphs beneath the legend.
+    pub notes: Vec<String>,
 }
 
 const MARGIN: f64 = 24.0;
@@ -50,6 +52,9 @@ impl Figure<'_> {
         let mut y = self.draw_head(&mut page);
         y = self.draw_panels(&mut page, y);
         y = self.draw_legend(&mut page, y + 10.0);
+        for note in &self.notes {
+            y = paragraph(&mut page, note, y + 8.0, SMALL, style::INK);
+        }
         let foot = provenance(self.info);
         y = paragraph(&mut page, &foot, y + 12.0, SMALL, style::QUIET);
         page.height = (y + MARGIN / 2.0).ceil();

@@ -33,6 +33,7 @@ fn figure<'a>(run: &'a Run, kind: &Measure, planes: &[Plane<'_, '_>]) -> Figure<
     let looks = distinct(planes.iter().flat_map(line_names));
     let mut panels: Vec<Panel> = planes.iter().map(|plane| panel(kind, plane, &looks)).collect();
     share_y(&mut panels, &axis_name(kind));
+    let sources = sources(kind, planes);
     let columns = panels.len().min(2);
     for (index, panel) in panels.iter_mut().enumerate() {
         panel.show_y = index % columns == 0;
@@ -43,7 +44,8 @@ fn figure<'a>(run: &'a Run, kind: &Measure, planes: &[Plane<'_, '_>]) -> Figure<
         panels,
         columns,
         panel_height: 340.0,
-        legend: legend(kind, planes, &looks),
+        legend: legend(&sources, &looks),
+        notes: sources.iter().map(|source| format!("expected: {source}")).collect(),
     }
 }
 
@@ -126,16 +128,21 @@ fn share_y(panels: &mut [Panel], name: &str) {
     panels.iter_mut().for_each(|panel| panel.y = axis.clone());
 }
 
-fn legend(kind: &Measure, planes: &[Plane<'_, '_>], looks: &[String]) -> Vec<Entry> {
+/// Where expected values come from, each source once.
+fn sources(kind: &Measure, planes: &[Plane<'_, '_>]) -> Vec<String> {
+    let groups = planes.iter().flat_map(|plane| &plane.cells).map(|(group, _)| *group);
+    let expected = groups.filter_map(|group| measured::of(group, &kind.name)?.expected);
+    distinct(expected.map(|expected| expected.source.clone()))
+}
+
+fn legend(sources: &[String], looks: &[String]) -> Vec<Entry> {
     let line = |(index, name): (usize, &String)| Entry {
         label: name.clone(),
         sample: Sample::Line(style::look(index)),
     };
     let mut entries: Vec<Entry> = looks.iter().enumerate().map(line).collect();
-    let groups = planes.iter().flat_map(|plane| &plane.cells).map(|(group, _)| *group);
-    let found = groups.filter_map(|group| measured::of(group, &kind.name)?.expected);
-    for source in distinct(found.map(|expected| expected.source.clone())).into_iter().take(3) {
-        entries.push(Entry { label: format!("expected: {source}"), sample: Sample::Expected });
+    if !sources.is_empty() {
+        entries.push(Entry { label: "expected, see below".into(), sample: Sample::Expected });
     }
     entries
 }

@@ -64,6 +64,7 @@ fn figure<'a>(
         columns,
         panel_height: 360.0,
         legend: legend(groups, lines, !limits.is_empty()),
+        notes: Vec::new(),
     }
 }
 

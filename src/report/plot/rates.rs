@@ -87,6 +87,7 @@ fn figure<'a>(
         columns: PERCENTILES.len(),
         panel_height: 250.0,
         legend: legend(groups, lines, has_limits),
+        notes: Vec::new(),
     }
 }
 

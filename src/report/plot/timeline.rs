@@ -65,6 +65,7 @@ fn figure<'a>(run: &'a Run, title: String, trials: &[&Trial]) -> Figure<'a> {
         columns,
         panel_height: 190.0,
         legend: legend(&kinds, lost, faults),
+        notes: Vec::new(),
     }
 }
 
