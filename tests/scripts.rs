@@ -36,7 +36,7 @@ fn played(name: &str, text: &str) -> String {
     let stopped = script.play(&mut Player::new(Silent, Log::Off), |block| fresh.push_str(block));
     if let Err(halted) = stopped {
         let last = script.statements().last();
-        assert_eq!(Some(&halted.statement), last, "{name}: what follows is not played: {halted}");
+        assert_eq!(Some(&*halted.statement), last, "{name}: what follows is not played: {halted}");
     }
     fresh
 }

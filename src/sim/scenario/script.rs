@@ -36,7 +36,7 @@ pub struct Block {
 #[error("line {line}: `{statement}`: {stopped}")]
 pub struct Halted {
     pub line: usize,
-    pub statement: Statement,
+    pub statement: Box<Statement>,
     pub stopped: Stopped,
 }
 
@@ -198,7 +198,11 @@ impl Block {
             }
             if let Err(stopped) = played {
                 add(text, &format!("stopped at `{statement}`: {stopped}"));
-                return Err(Halted { line: *line, statement: statement.clone(), stopped });
+                return Err(Halted {
+                    line: *line,
+                    statement: Box::new(statement.clone()),
+                    stopped,
+                });
             }
         }
         if text.len() == before {

@@ -289,3 +289,17 @@ fn what_never_settles_ends_with_what_is_pending() {
         assert!(halted.contains(part), "{halted}");
     }
 }
+
+#[test]
+fn equal_values_of_different_versions_are_no_agreement() {
+    let text = "cluster nodes=3 w=one\ntick 10ms\npartition n1 | n2 n3\nput n1 a b\nput n2 a b\n\
+                tick 5ms\nexpect n1 holds a b\nexpect n3 holds a b\nexpect replicas agree a\n";
+    let script = Script::parse(text).unwrap();
+    let halted = script.play(&mut Player::new(Silent, Log::Off), |_| {}).unwrap_err();
+    assert_eq!(halted.line, 9);
+    let Stopped::Unexpected { found } = halted.stopped else { panic!("{:?}", halted.stopped) };
+    let parts: Vec<&str> = found.split(" | ").collect();
+    assert_eq!(parts.len(), 3, "{found}");
+    assert!(parts.iter().any(|part| part.starts_with("n1 with b (n1 at 10.000 ms)")), "{found}");
+    assert!(parts.iter().any(|part| part.starts_with("n3 with b (n2 at 10.150 ms)")), "{found}");
+}
