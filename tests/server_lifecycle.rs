@@ -57,12 +57,17 @@ fn a_stopped_node_exits_in_order_and_comes_back_with_its_data() {
 
     let status = terminate(&mut cluster, 2);
     assert_eq!(status.code(), Some(0), "{}", cluster.log(2));
-    let identity = fs::read_to_string(cluster.data_path(2).join("identity.json")).unwrap();
-    assert!(identity.contains("\"clean\":true"), "{identity}");
+    let actor = |cluster: &Cluster| {
+        let identity = fs::read_to_string(cluster.data_path(2).join("identity.json")).unwrap();
+        let stored: serde_json::Value = serde_json::from_str(&identity).unwrap();
+        stored["actor"].as_u64().unwrap()
+    };
+    let first_actor = actor(&cluster);
     assert_eq!(put(&cluster, 3, "/v1/kv/other?w=2", "v").status, 200, "a quorum is left");
 
     cluster.restart(2);
     assert!(incarnation(&cluster) > first);
+    assert_ne!(actor(&cluster), first_actor, "no actor has two lives");
     let read = cluster.request(2, "GET", "/v1/kv/k?r=1", &[], b"");
     assert_eq!((read.status, read.text().as_str()), (200, "kept"));
 }
