@@ -115,18 +115,18 @@ mod tests {
     fn jitter_spreads_kills_evenly_and_by_the_seed() {
         let every_s = Some(10.0);
         let again = Kill { restart_after_s: Some(2.0), every_s, jitter_s: 1.0, ..kill(1, 5.0) };
-        let late = |seed| -> Vec<f64> {
-            again
-                .times_s(1_000.0, seed)
-                .enumerate()
-                .map(|(n, s)| s - 5.0 - 10.0 * n as f64)
-                .collect()
-        };
-        let (one, two) = (late(1), late(2));
-        assert!(one.len() == 100 && one[0] != two[0]);
+        let kills = |seed| again.times_s(1_010.0, seed).collect::<Vec<f64>>();
+        let (one, two) = (kills(1), kills(2));
+        assert!(one.len() == 101 && one[0] != two[0]);
+        let late = one.iter().enumerate().map(|(n, at_s)| at_s - 5.0 - 10.0 * n as f64);
+        assert!(late.into_iter().all(|late_s| (0.0..1.0 + 1e-9).contains(&late_s)));
+        // A life begins with a start, which follows the kill before it: its length, in intervals of
+        // the jitter's length, says at which moment between two heartbeats it ends.
+        let lives: Vec<f64> =
+            one.windows(2).map(|pair| (pair[1] - pair[0] - 2.0).fract()).collect();
         for tenth in 0..10 {
             let from = f64::from(tenth) / 10.0;
-            let inside = one.iter().filter(|late| (from..from + 0.1).contains(*late)).count();
+            let inside = lives.iter().filter(|at| (from..from + 0.1).contains(*at)).count();
             assert!((9..=11).contains(&inside), "{inside} of 100 in the tenth from {from}");
         }
     }

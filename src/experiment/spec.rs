@@ -345,7 +345,12 @@ impl Kill {
     pub fn times_s(&self, measure_s: f64, seed: u64) -> impl Iterator<Item = f64> {
         let (first, every, jitter_s) = (self.at_s, self.every_s, self.jitter_s);
         let drawn = SplitMix64::seed_from_u64(seed ^ u64::from(self.node)).random::<f64>();
-        let late_s = move |n: u32| jitter_s * (drawn + f64::from(n) * EVENLY).fract();
+        // What must lie evenly is the life between a start and the next kill. Starts follow kills,
+        // so that is the difference of two neighbours: of this sequence, the even one.
+        let late_s = move |n: u32| {
+            let n = f64::from(n);
+            jitter_s * (drawn * (n + 1.0) + n * (n + 1.0) / 2.0 * EVENLY).fract()
+        };
         let kills = if every.is_some() { u32::MAX } else { 1 };
         let times =
             (0..kills).map(move |n| first + f64::from(n) * every.unwrap_or_default() + late_s(n));

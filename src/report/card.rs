@@ -394,6 +394,8 @@ fn cost_table(groups: &[Group<'_>], names: &Names) -> TextTable {
         Column::new("lag p99", "ms", Align::Right, 0),
         Column::new("", "unsent", Align::Right, 1),
     ]);
+    // Simulated nodes cost nothing that could be told.
+    let groups: Vec<&Group<'_>> = groups.iter().filter(|group| has_processes(group)).collect();
     for (index, group) in groups.iter().enumerate() {
         let before = index.checked_sub(1).map(|before| groups[before].cell);
         if before.is_some_and(|cell| new_block(cell, group.cell)) {
@@ -405,6 +407,10 @@ fn cost_table(groups: &[Group<'_>], names: &Names) -> TextTable {
         table.row(cells);
     }
     table
+}
+
+fn has_processes(group: &Group<'_>) -> bool {
+    group.trials.iter().any(|trial| !trial.processes.is_empty())
 }
 
 fn costs(group: &Group<'_>) -> Vec<String> {
