@@ -37,20 +37,22 @@ get n3 color
    565.550 ms  n2 put color blue: done (quorum, 2 of 3) after 0.550 ms
    565.950 ms  n3 get color: blue (quorum, 2 of 3) after 0.400 ms
 
-# The clock is mended, but what n1 stamped lies in the future, and its hybrid clock may not go back:
-# it has to wait until true time has come close.
+# The clock is mended, and the others hear n1 again. Its hybrid clock may not go back: what n1 stamps
+# stays ahead until true time has caught up.
 clock n1 offset=+0ms
 tick 500ms
 put n1 color white
+stored n1 color
 ---
    600.200 ms  n2 hears n1, n3 hears n1
    700.200 ms  n1 hears n2 n3
   1066.500 ms  n1 put color white: done (quorum, 2 of 3) after 0.550 ms
+n1 holds color: white (n1 at 2010.000 ms + 1); record be79
 
 tick 1s
-put n2 color green level=all
-get n1 color
+put n1 color green level=all
+stored n1 color
 expect replicas agree color
 ---
-  2067.050 ms  n2 put color green: done (all, 3 of 3) after 0.550 ms
-  2067.450 ms  n1 get color: green (quorum, 2 of 3) after 0.400 ms
+  2067.050 ms  n1 put color green: done (all, 3 of 3) after 0.550 ms
+n1 holds color: green (n1 at 2066.500 ms); record fbe3
