@@ -24,6 +24,8 @@ struct Cluster {
     now: Now,
     steps: u64,
     replies: u64,
+    /// Batches so far.
+    sent: u64,
 }
 
 fn settings(id: NodeId) -> Settings {
@@ -54,6 +56,7 @@ impl Cluster {
             now,
             steps: 0,
             replies: 0,
+            sent: 0,
         };
         let mut first = Vec::new();
         for id in 1..=NODES {
@@ -78,7 +81,8 @@ impl Cluster {
         for effect in self.effects.drain(..) {
             match effect {
                 Effect::Send { to, message } => {
-                    let header = self.nodes[index].header(to, self.now);
+                    self.sent += 1;
+                    let header = self.nodes[index].header(to, self.now, self.sent);
                     let input = Input::Peer { header, messages: vec![message] };
                     self.inputs.push_back((to.0 as usize - 1, input));
                 }

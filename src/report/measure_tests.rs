@@ -11,6 +11,10 @@ use super::{RunWriter, Summary};
 use std::fs;
 use std::path::Path;
 
+/// As the paper rounds the natural logarithm of ten.
+#[allow(clippy::approx_constant)]
+const NATS_PER_PHI: f64 = 2.302_6;
+
 const SOURCE: &str = "φ·2.3026·mean − η/2 + E[delay]";
 
 /// A trial without load, with these labels and measures.
@@ -44,7 +48,7 @@ fn detectors() -> Vec<Trial> {
     let mut trials = Vec::new();
     for loss in ["0", "0.05"] {
         for threshold in [1.0, 2.0, 4.0, 8.0] {
-            let form = threshold * 2.302_6 - 0.5;
+            let form = threshold * NATS_PER_PHI - 0.5;
             let slower = if loss == "0" { 1.03 } else { 1.1 };
             let samples = [0.9, 1.0, 1.1].map(|spread| form * slower * spread);
             let rate = if threshold < 4.0 { 900.0 / f64::powi(threshold, 6) } else { 0.0 };

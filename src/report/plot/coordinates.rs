@@ -8,6 +8,9 @@ use std::collections::BTreeMap;
 /// apart: `phi_accrual threshold` is 8.
 pub(super) type Coordinates = BTreeMap<String, String>;
 
+/// Cells with where they stand.
+type Cells<'a, 'b> = Vec<(&'b Group<'a>, Coordinates)>;
+
 /// Names of coordinates that every cell has; a label makes the better axis.
 const COMMON: [&str; 5] = ["workload", "N", "R", "W", OUTSTANDING];
 const OUTSTANDING: &str = "outstanding operations";
@@ -59,7 +62,7 @@ impl<'a, 'b> Plane<'a, 'b> {
     where
         'a: 'b,
     {
-        let mut by_names: Vec<(Vec<String>, Vec<(&Group<'a>, Coordinates)>)> = Vec::new();
+        let mut by_names: Vec<(Vec<String>, Cells<'a, 'b>)> = Vec::new();
         for group in groups {
             let at = of(group.cell);
             let names: Vec<String> = at.keys().cloned().collect();

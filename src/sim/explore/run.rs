@@ -44,11 +44,11 @@ pub fn play(statements: &[Statement]) -> Result<Run, Stopped> {
         if let Some(fault) = fault(statement) {
             *run.faults.entry(fault).or_default() += 1;
         }
-        if let Err(stopped) = played {
-            if let Some(violation) = judge(&player, stopped)? {
-                run.broken = Some(broken(&player, violation, index));
-                break;
-            }
+        if let Err(stopped) = played
+            && let Some(violation) = judge(&player, stopped)?
+        {
+            run.broken = Some(broken(&player, violation, index));
+            break;
         }
     }
     finish(&mut player, &mut run, statements.len() - 1);

@@ -186,7 +186,9 @@ fn counts(history: &History, seen: &Seen, lost: &impl Fn(u64) -> usize) -> Resul
     let (mut least, mut most) = (0, 0);
     let mut must = vec![false; history.writes.len()];
     for proof in history.proofs.iter().filter(|proof| seen.must_see(proof, lost)) {
-        proof.write.map(|place| must[place] = true);
+        if let Some(place) = proof.write {
+            must[place] = true;
+        }
     }
     for (write, must) in history.writes.iter().zip(must) {
         let amount = write.amount();
