@@ -335,8 +335,9 @@ impl Invariants {
         if records.windows(2).all(|pair| pair[0] == pair[1]) {
             return Ok(());
         }
-        let key = String::from_utf8_lossy(key);
-        let text = format!("the owners of `{key}` hold different records: {records:?}");
+        let hold = owners.iter().map(|owner| format!("{owner} {}", summary(world, *owner, key)));
+        let hold = hold.collect::<Vec<_>>().join(", ");
+        let text = format!("the owners of `{}` differ: {hold}", String::from_utf8_lossy(key));
         Err(Violation::new(Promise::Converges, text))
     }
 
@@ -387,6 +388,19 @@ fn raw(world: &World, node: NodeId, key: &[u8]) -> Result<Option<Bytes>, String>
 
 fn held(world: &World, node: NodeId, key: &[u8]) -> Option<Record> {
     raw(world, node, key).ok()?.and_then(|bytes| Record::decode(bytes).ok())
+}
+
+/// What a disk holds, for people: the number of values, and a checksum that tells records apart.
+fn summary(world: &World, node: NodeId, key: &[u8]) -> String {
+    match raw(world, node, key) {
+        Err(error) => error,
+        Ok(None) => "nothing".to_string(),
+        Ok(Some(bytes)) => {
+            let sum = xxhash_rust::xxh3::xxh3_64(&bytes) >> 48;
+            let count = held(world, node, key).map_or(0, |record| record.siblings.len());
+            format!("{count} siblings in record {sum:04x}")
+        }
+    }
 }
 
 fn version_of(record: &Record, value: &Bytes) -> Option<Bytes> {

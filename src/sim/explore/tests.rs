@@ -22,6 +22,14 @@ fn calm_seeds_keep_all_promises_and_repeat_themselves() {
 }
 
 #[test]
+fn disturbed_seeds_keep_all_promises() {
+    let faults = "partition,cut,slow,loss,reorder,empty,rot".parse().unwrap();
+    let survey = survey(1..25, &Shape { faults, ..Shape::default() }, true, |_| {}).unwrap();
+    assert_eq!(survey.broken, []);
+    assert!(survey.packets_lost > 100 && survey.faults.len() > 3, "{survey:?}");
+}
+
+#[test]
 fn a_drawn_scenario_is_a_script_that_parses_to_itself() {
     for seed in 0..40 {
         let drawn = generate(seed, &Shape::default()).unwrap().statements().unwrap();

@@ -102,12 +102,13 @@ impl History {
         self.by_value.get(value).copied()
     }
 
-    /// Notes under which version a write's value was seen. Another write that was seen under the
-    /// same version comes back.
+    /// Notes under which version a write's value was seen. It comes back if it was seen under
+    /// another one, and so does another write that was seen under this one.
     pub fn seen_as(&mut self, place: usize, version: &Bytes) -> Option<usize> {
-        self.writes[place].version.get_or_insert_with(|| version.clone());
+        let known = self.writes[place].version.get_or_insert_with(|| version.clone());
+        let twin = (known != version).then_some(place);
         let first = *self.by_version.entry(version.clone()).or_insert(place);
-        (first != place).then_some(first)
+        twin.or((first != place).then_some(first))
     }
 
     pub fn write_of(&self, tag: ClientTag) -> Option<usize> {

@@ -18,7 +18,7 @@ pub enum Promise {
     Copies,
     /// A read shows what somebody wrote to this key.
     Origin,
-    /// One version names one write.
+    /// One version names one write, and one write has one version.
     Versions,
     /// What was certainly not done is never seen.
     Honest,

@@ -84,7 +84,10 @@ fn origins(order: Order, history: &mut History, seen: &Seen) -> Result<Vec<usize
         history.writes[place].shown = true;
         if let Some(other) = history.seen_as(place, &shown.version.0) {
             let (tag, other) = (history.writes[place].tag, history.writes[other].tag);
-            let text = format!("shows the value of #{tag} under the version of #{other}");
+            let text = match tag == other {
+                true => format!("shows the value of #{tag} under a second version"),
+                false => format!("shows the value of #{tag} under the version of #{other}"),
+            };
             return Err(seen.violation(Promise::Versions, text));
         }
         is_rightful(order, &history.writes[place], seen, &shown.version.0)?;

@@ -164,6 +164,15 @@ fn one_version_of_two_writes_is_found() {
 }
 
 #[test]
+fn one_write_with_two_versions_is_found() {
+    let mut fake = Fake::siblings();
+    fake.put("value", None);
+    let (first, second) = (numbers(&[1, stamp(10)]), numbers(&[1, stamp(11)]));
+    assert_eq!(fake.read(&[("value", &first)], &first), None);
+    assert_eq!(fake.read(&[("value", &second)], &second), Some(Promise::Versions));
+}
+
+#[test]
 fn what_was_not_done_must_not_be_seen_before_or_after() {
     let refused = || Reply::Failed(Failure::TooFewReplicas { needed: 2, alive: 1 });
     let unknown = || Reply::Failed(Failure::TimedOut { acks: 1, needed: 2, maybe_done: true });
