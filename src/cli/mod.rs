@@ -185,6 +185,12 @@ mod tests {
             (&["put", "k", "v", "--context", "?"], "no version token"),
             (&["increment", "k", "many"], "many"),
             (&["report"], "<DIR>"),
+            (&["sim"], "--script"),
+            (&["sim", "--seeds", "many"], "many"),
+            (&["sim", "--seeds", "0"], "0 is not in"),
+            (&["sim", "--seed", "-1"], "-1"),
+            (&["sim", "--seeds", "5", "--faults", "crush"], "did you mean `crash`?"),
+            (&["sim", "--seeds", "5", "--script", "a.qs"], "--script"),
             (&["frobnicate"], "unrecognized subcommand"),
         ] {
             let (code, text) = refusal(arguments);
