@@ -377,6 +377,85 @@ fn a_filter_of_the_file_is_named_when_nothing_agrees() {
 }
 
 #[test]
+fn what_only_a_simulation_has_is_refused_without_one() {
+    check(&[
+        (
+            "network: {loss: 0.1}",
+            "x.yaml:6: network: real processes have the network and the disks of their machine; \
+             allowed: with `backend: simulation`",
+        ),
+        ("disk: {commit: constant(1ms)}", "x.yaml:6: disk: real processes have"),
+        ("matrix: {network.loss: [0, 0.1]}", "x.yaml:6: matrix.network.loss: real processes have"),
+        ("cluster: {nodes: 65}", "found 65; allowed: 1 to 64; `backend: simulation` takes more"),
+        (
+            "measure: [gossip]\nfaults: [{kill: {node: 1, at_s: 1, restart_after_s: 1}}]",
+            "measure[0]: real nodes do not tell what they heard and when; allowed: with `backend:",
+        ),
+    ]);
+    let plan = planned(&with("backend: simulation\nnetwork: {loss: 0.1}"), &[], &[]).unwrap();
+    assert_eq!(plan.trials[0].network.loss, 0.1);
+}
+
+#[test]
+fn simulated_worlds_are_checked() {
+    let check_simulated = |cases: &[(&str, &str)]| {
+        for (lines, expected) in cases {
+            check(&[(&format!("backend: simulation\n{lines}"), expected)]);
+        }
+    };
+    check_simulated(&[
+        ("network: {loss: 2}", "network.loss: found 2; allowed: a probability: 0 to 1"),
+        ("network: {duplicate: -1}", "network.duplicate: found -1; allowed: a probability"),
+        ("network: {delay: fast}", "`fast` is no delay; allowed: constant(0.2ms), uniform("),
+        ("network: {lose: 1}", "unknown field `lose`, did you mean `loss`?"),
+        ("network: {bytes_per_s: 0}", "network.bytes_per_s: found 0; allowed: 1 and more"),
+        ("disk: {comit: constant(1ms)}", "unknown field `comit`, did you mean `commit`?"),
+        ("cluster: {nodes: 1001}", "cluster.nodes: found 1001; allowed: 1 to 1000"),
+        ("matrix: {network.loss: [0, 1.5]}", "matrix.network.loss: found 1.5; allowed:"),
+        ("matrix: {nodes: [3, 2000]}", "matrix.nodes: found 2000; allowed: 1 to 1000"),
+        ("matrix: {backend: [simulation, real]}", "unknown value `real`; allowed: processes, sim"),
+        ("measure: [gossip]", "measure[0]: there is no news to tell; allowed: with a `kill`"),
+        (
+            "faults: [{kill: {node: 1, at_s: 1, every_s: 5, restart_after_s: 4, jitter_s: 2}}]",
+            "every_s: found 5; allowed: more seconds than 2 of jitter and 4 of death",
+        ),
+        (
+            "faults: [{kill: {node: 1, at_s: 1, every_s: 5, restart_after_s: 4, jitter_s: -1}}]",
+            "jitter_s: found -1; allowed: a number of seconds from 0",
+        ),
+    ]);
+}
+
+#[test]
+fn one_question_can_be_put_to_both_backends() {
+    let text = with("matrix: {backend: [processes, simulation]}\nnetwork: {loss: 0}");
+    let plan = planned(&text, &[], &[]).unwrap();
+    let backends: Vec<&str> =
+        plan.trials.iter().map(|one| one.cell.labels["backend"].as_str()).collect();
+    assert_eq!(backends, ["processes", "simulation"]);
+    let simulated = planned(&text, &[], &["backend=simulation"]).unwrap();
+    assert_eq!(simulated.trials.len(), 1);
+}
+
+#[test]
+fn labels_tell_strategies_apart_by_the_settings_that_differ() {
+    let text = with(
+        "matrix: {strategies.detection: [heartbeat, {phi_accrual: {window: 9, threshold: 4}}, \
+         {phi_accrual: {window: 9, threshold: 8}}]}",
+    );
+    let plan = planned(&text, &[], &[]).unwrap();
+    let labels: Vec<&str> =
+        plan.trials.iter().map(|one| one.cell.labels["strategies.detection"].as_str()).collect();
+    assert_eq!(labels, ["heartbeat", "phi_accrual threshold 4", "phi_accrual threshold 8"]);
+}
+
+#[test]
+fn a_load_of_none_needs_neither_rate_nor_number() {
+    let plan = planned(&with("load: {mode: none}"), &[], &[]).unwrap();
+    assert_eq!(plan.trials[0].cell.mode, Mode::Idle);
+}
+
+#[test]
 fn every_experiment_of_the_repository_is_valid_and_says_what_it_asks() {
     let mut seen = 0;
     for entry in fs::read_dir("experiments").unwrap() {
