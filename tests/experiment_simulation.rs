@@ -158,6 +158,8 @@ matrix:
         let gap = measure.value / expected - 1.0;
         assert!(gap.abs() < 0.1, "{} for {expected}", measure.value);
         assert_eq!(measure.samples, 20 * 3);
+        let spread = measure.spread.unwrap();
+        assert!(spread.p75 - spread.p25 > 0.4, "deaths come at any moment: {spread:?}");
         assert_eq!(trial.faults.len(), 20);
     }
 }

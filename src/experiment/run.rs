@@ -13,7 +13,7 @@ use super::scratch::Scratch;
 use super::simulation;
 use super::spec::{Backend, Fresh, Wanted};
 use super::trial::Bench;
-use crate::report::trial::{Mode, RunInfo, Trial};
+use crate::report::trial::{Mode, RunInfo, SIMULATION, Trial};
 use crate::report::{RunWriter, Summary};
 use std::ops::Range;
 use std::path::{Path, PathBuf};
@@ -122,7 +122,7 @@ impl<'a> Runner<'a> {
         scratch: Scratch,
     ) -> Runner<'a> {
         let spec = &plan.spec;
-        let info = RunInfo {
+        let mut info = RunInfo {
             experiment: spec.name.clone(),
             question: spec.question.clone(),
             backend: backends(plan),
@@ -130,6 +130,9 @@ impl<'a> Runner<'a> {
             interrupted: true,
             provenance: provenance::collect(spec.seed, &spec.cluster.engine, scratch.path()),
         };
+        if info.backend == SIMULATION {
+            info.provenance.file_system = "simulated disks".to_string();
+        }
         let progress = Progress::new();
         Runner { plan, options, interrupt, progress, info, writer: None, live: None, scratch }
     }

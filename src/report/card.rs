@@ -4,7 +4,7 @@ use super::group::{self, Group, Names};
 use super::measure_tables;
 use super::reader::Run;
 use super::text_table::{Align, Column, TextTable};
-use super::trial::{Mode, OperationResult, Target};
+use super::trial::{BACKEND_LABEL, Mode, OperationResult, SIMULATION, Target, Trial};
 use super::verdict::{self, Verdict};
 use super::{number, number::NONE};
 use std::collections::BTreeMap;
@@ -179,6 +179,20 @@ impl Summary {
         notes
     }
 
+    /// How long the simulated trials measured, on their own clocks; empty where all were real.
+    fn virtual_time(&self) -> String {
+        let simulated = |trial: &&Trial| match trial.cell.labels.get(BACKEND_LABEL) {
+            Some(backend) => backend == SIMULATION,
+            None => self.run.info.backend == SIMULATION,
+        };
+        let seconds: f64 =
+            self.run.trials.iter().filter(simulated).map(|trial| trial.measured_s).sum();
+        match seconds {
+            0.0 => String::new(),
+            seconds => format!(", {} s of virtual time measured", number::grouped(seconds)),
+        }
+    }
+
     fn provenance(&self) -> Vec<(String, String)> {
         let info = &self.run.info;
         let p = &info.provenance;
@@ -201,8 +215,13 @@ impl Summary {
             line(
                 "run",
                 format!(
-                    "{} · backend {} · durability {} · seed {} · {}",
-                    p.started_utc, info.backend, p.durability, p.seed, p.command
+                    "{} · backend {}{} · durability {} · seed {} · {}",
+                    p.started_utc,
+                    info.backend,
+                    self.virtual_time(),
+                    p.durability,
+                    p.seed,
+                    p.command
                 ),
             ),
         ]
@@ -414,7 +433,7 @@ fn has_processes(group: &Group<'_>) -> bool {
 }
 
 fn costs(group: &Group<'_>) -> Vec<String> {
-    let middle = |measure: fn(&super::trial::Trial) -> f64, show: fn(f64) -> String| {
+    let middle = |measure: fn(&Trial) -> f64, show: fn(f64) -> String| {
         number::median(&group.each(measure)).map_or(NONE.into(), show)
     };
     let cores = |value: f64| format!("{value:.2}");
