@@ -35,12 +35,13 @@ pub fn detection_s(planned: &Planned) -> Option<(f64, &'static str)> {
     let (silence_s, source) = match detection.name() {
         "heartbeat" => (
             number("down_after_ms")? / 1e3,
-            "timeout − η/2 − η·p/(1−p) + E[delay] (Chen, Toueg and Aguilera 2002)",
+            "timeout − interval/2 − interval·p/(1−p) + mean delay, with loss p (Chen, Toueg and \
+             Aguilera 2002)",
         ),
         "phi_accrual" if detection.settings().get("distribution")? == "exponential" => (
             number("threshold")? * LN_10 * interval_s / kept,
-            "φ·2.3026·η/(1−p) − η/2 − η·p/(1−p) + E[delay] (exponential form of Hayashibara et \
-             al. 2004)",
+            "threshold·2.3026·interval/(1−p) − interval/2 − interval·p/(1−p) + mean delay, with \
+             loss p (exponential form of Hayashibara et al. 2004)",
         ),
         _ => return None,
     };

@@ -34,6 +34,9 @@ const AXES: [&str; 15] = [
     "disk",
 ];
 
+/// What a cell without load has for its workload.
+const NO_WORKLOAD: &str = "none";
+
 /// One trial, complete: nothing of the specification is asked again while it runs.
 #[derive(Clone, Debug)]
 pub struct Planned {
@@ -186,7 +189,10 @@ pub fn title(planned: &Planned) -> String {
     };
     let labels: String = labels.iter().map(|(name, value)| format!(" {name}={value}")).collect();
     let repeat = if *repeat > 1 { format!(", repeat {repeat}") } else { String::new() };
-    format!("{workload} R={r} W={w}{labels}, {mode}{repeat}")
+    match planned.cell.mode {
+        Mode::Idle => format!("{mode}{labels}{repeat}"),
+        _ => format!("{workload} R={r} W={w}{labels}, {mode}{repeat}"),
+    }
 }
 
 /// What an axis with these values adds to the coordinates that every cell has.
@@ -313,7 +319,10 @@ fn resolve(
         LoadMode::Idle => Mode::Idle,
     };
     let cell = Cell {
-        workload: workload.name.clone(),
+        workload: match mode {
+            Mode::Idle => NO_WORKLOAD.to_string(),
+            Mode::Open { .. } | Mode::Closed { .. } => workload.name.clone(),
+        },
         n: n as u32,
         r: spec.cluster.replication.r.needed(n) as u32,
         w: spec.cluster.replication.w.needed(n) as u32,

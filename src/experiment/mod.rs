@@ -1,5 +1,5 @@
-//! Runs an experiment: one YAML file in, a cluster of processes or of simulated nodes, a load, and a
-//! record out.
+//! Runs an experiment: one YAML file in, a cluster of processes or of simulated nodes, a load, and
+//! a record out.
 //!
 //! ```text
 //!   FILE.yaml ─► parse ─► spec ─► validate, matrix ─► plan: trials in order

@@ -91,9 +91,9 @@ fn a_measure_is_drawn_against_what_varies_with_the_closed_form_beside_it() {
     write(folder.path(), "simulation", detectors());
     let plot = svg(folder.path(), "measure-detection_time_s");
     for text in [
-        "Detection time · by phi_accrual threshold · simulated",
+        "Detection time · by threshold · simulated",
         "detection time (s)",
-        "phi_accrual threshold",
+        "threshold",
         "loss 0.05",
         "expected: φ",
         "backend simulation",

@@ -19,7 +19,7 @@ pub fn render(dir: &Path) -> Result<Summary, ReportError> {
 
 /// By workload, then store, then load, then repeat.
 fn by_coordinates(a: &Cell, b: &Cell) -> Ordering {
-    let store = |cell: &Cell| (cell.n, cell.r, cell.w, cell.labels.clone());
+    let store = |cell: &Cell| (cell.n, cell.r, cell.w);
     let load = |cell: &Cell| match cell.mode {
         Mode::Closed { outstanding } => (0, f64::from(outstanding)),
         Mode::Open { rate } => (1, rate),
@@ -28,7 +28,48 @@ fn by_coordinates(a: &Cell, b: &Cell) -> Ordering {
     let (load_a, load_b) = (load(a), load(b));
     (a.workload.cmp(&b.workload))
         .then_with(|| store(a).cmp(&store(b)))
+        .then_with(|| by_labels(a, b))
         .then_with(|| load_a.0.cmp(&load_b.0))
         .then_with(|| load_a.1.total_cmp(&load_b.1))
         .then_with(|| a.repeat.cmp(&b.repeat))
+}
+
+/// Label by label, with numbers in the order of their size: 8 before 16.
+fn by_labels(a: &Cell, b: &Cell) -> Ordering {
+    let words = |cell: &Cell| -> Vec<String> {
+        let texts = cell.labels.iter().map(|(name, value)| format!("{name} {value}"));
+        let split =
+            |text: String| -> Vec<String> { text.split([' ', ',']).map(str::to_string).collect() };
+        texts.flat_map(split).collect()
+    };
+    let (words_a, words_b) = (words(a), words(b));
+    let by_word = |(a, b): (&String, &String)| match (a.parse::<f64>(), b.parse::<f64>()) {
+        (Ok(a), Ok(b)) => a.total_cmp(&b),
+        _ => a.cmp(b),
+    };
+    let mut orders = words_a.iter().zip(&words_b).map(by_word);
+    orders.find(|order| order.is_ne()).unwrap_or(words_a.len().cmp(&words_b.len()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn cells_stand_in_the_order_of_their_numbers() {
+        let cell = |value: &str| Cell {
+            workload: "a".into(),
+            n: 3,
+            r: 2,
+            w: 2,
+            mode: Mode::Idle,
+            repeat: 1,
+            labels: [("detection".to_string(), value.to_string())].into(),
+        };
+        let sorted = ["heartbeat", "phi threshold 2", "phi threshold 8", "phi threshold 16"];
+        let mut cells: Vec<Cell> = sorted.iter().rev().map(|value| cell(value)).collect();
+        cells.sort_by(by_coordinates);
+        let found: Vec<&str> = cells.iter().map(|it| it.labels["detection"].as_str()).collect();
+        assert_eq!(found, sorted);
+    }
 }

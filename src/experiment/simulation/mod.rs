@@ -101,7 +101,9 @@ pub fn expected_s<'a>(phases: &Phases, trials: impl Iterator<Item = &'a Planned>
         };
         let timers = per_s(timing.judged_every_ms()) + 4.0 * per_s(timing.gossip_interval_ms);
         let beats = nodes * per_s(timing.heartbeat_interval_ms);
-        nodes * (timers + beats) + rate * per_operation
+        // An exchange compares, and its bytes are counted by, what is known of every node.
+        let digests = 0.4 * nodes * nodes * per_s(timing.gossip_interval_ms);
+        nodes * (timers + beats) + digests + rate * per_operation
     };
     let virtual_s = phases.settle_s + phases.warm_up_s + phases.measure_s;
     trials.map(happenings).sum::<f64>() * virtual_s / HAPPENINGS_PER_S / cores as f64

@@ -5,7 +5,7 @@ use crate::report::trial::{Cell, Mode};
 use std::collections::BTreeMap;
 
 /// The values of one cell by name. A label with settings, `phi_accrual threshold 8`, is taken
-/// apart: `phi_accrual threshold` is 8.
+/// apart: the strategy is `phi_accrual` and `threshold` is 8.
 pub(super) type Coordinates = BTreeMap<String, String>;
 
 /// Cells with where they stand.
@@ -33,15 +33,26 @@ pub(super) fn of(cell: &Cell) -> Coordinates {
     for (label, value) in &cell.labels {
         let last = label.rsplit('.').next().unwrap_or(label);
         let name = if all.contains_key(last) { label } else { last };
-        for (index, part) in value.split(", ").enumerate() {
-            let (name, value) = match part.rsplit_once(' ') {
-                Some((left, right)) if index > 0 || number(right).is_some() => (left, right),
-                _ => (name, part),
-            };
+        for (name, value) in taken_apart(name, value) {
             all.insert(name.to_string(), value.to_string());
         }
     }
     all
+}
+
+/// `phi_accrual window 9, threshold 8` of `detection`: three pairs. A label without settings is
+/// one.
+fn taken_apart<'a>(name: &'a str, value: &'a str) -> Vec<(&'a str, &'a str)> {
+    let mut words = value.splitn(3, ' ');
+    let (Some(strategy), Some(_), Some(_)) = (words.next(), words.next(), words.next()) else {
+        return vec![(name, value)];
+    };
+    let settings = value[strategy.len() + 1..].split(", ");
+    let pairs: Option<Vec<_>> = settings.map(|setting| setting.rsplit_once(' ')).collect();
+    match pairs {
+        Some(pairs) => std::iter::once((name, strategy)).chain(pairs).collect(),
+        None => vec![(name, value)],
+    }
 }
 
 pub(super) fn number(text: &str) -> Option<f64> {
@@ -71,17 +82,30 @@ impl<'a, 'b> Plane<'a, 'b> {
                 None => by_names.push((names, vec![(group, at)])),
             }
         }
-        by_names.into_iter().filter_map(|(names, cells)| Plane::new(&names, cells)).collect()
+        let everywhere = by_names.iter().flat_map(|(_, cells)| cells.iter().map(|(_, at)| at));
+        let everywhere: Vec<Coordinates> = everywhere.cloned().collect();
+        let planes = by_names.into_iter();
+        planes.filter_map(|(names, cells)| Plane::new(&names, cells, &everywhere)).collect()
     }
 
-    fn new(names: &[String], cells: Vec<(&'b Group<'a>, Coordinates)>) -> Option<Plane<'a, 'b>> {
+    /// `everywhere`: the cells of all planes. What differs between planes tells lines apart, too.
+    fn new(
+        names: &[String],
+        cells: Vec<(&'b Group<'a>, Coordinates)>,
+        everywhere: &[Coordinates],
+    ) -> Option<Plane<'a, 'b>> {
         let values = |name: &String| distinct(cells.iter().map(|(_, at)| at[name].clone()));
+        let differs = |name: &&String| {
+            let known: Vec<_> = everywhere.iter().map(|at| at.get(*name)).collect();
+            known.iter().all(Option::is_some) && distinct(known.into_iter()).len() > 1
+        };
         let varying: Vec<&String> = names.iter().filter(|name| values(name).len() > 1).collect();
         let is_numeric = |name: &&String| values(name).iter().all(|it| number(it).is_some());
         let rank = |name: &String| (values(name).len(), !COMMON.contains(&name.as_str()));
         // Of equals the first by name.
         let x = varying.iter().rev().copied().filter(is_numeric).max_by_key(|name| rank(name))?;
-        let others = varying.iter().filter(|name| **name != x).map(|name| name.to_string());
+        let tells = |name: &&String| **name != *x && (values(name).len() > 1 || differs(name));
+        let others = names.iter().filter(tells).cloned();
         let (x, others) = (x.clone(), others.collect());
         Some(Plane { x, cells, others })
     }
@@ -145,7 +169,8 @@ mod tests {
         ];
         let found = planes(&cells);
         let names: Vec<&str> = found.iter().map(|(x, _)| x.as_str()).collect();
-        assert_eq!(names, ["phi_accrual threshold", "down_after_ms"]);
-        assert!(found.iter().all(|(_, lines)| lines == &[String::new()]), "{found:?}");
+        assert_eq!(names, ["threshold", "down_after_ms"]);
+        let lines: Vec<_> = found.iter().map(|(_, lines)| lines.join("|")).collect();
+        assert_eq!(lines, ["phi_accrual", "heartbeat"]);
     }
 }
