@@ -181,3 +181,20 @@ fn a_scenario_that_fails_and_one_that_cannot_be_played_have_codes_of_their_own()
     assert_eq!(code, Some(2));
     assert!(said.contains("invalid value 'many'"), "{said}");
 }
+
+#[test]
+fn exploration_tells_what_it_did_and_refuses_what_no_cluster_has() {
+    let (code, printed, said) = run(&["sim", "--seeds", "3", "--faults", "none"]);
+    assert_eq!(code, Some(0), "{said}");
+    for part in ["3 seeds, 0 broke a promise", "simulated", "a second on one core", "unknown"] {
+        assert!(printed.contains(part), "{part}: {printed}");
+    }
+    for (arguments, expected) in [
+        (&["sim", "--seeds", "3", "--nodes", "2"][..], "allowed: 1 to 2"),
+        (&["sim", "--seed", "3", "--conflict", "lwww"], "did you mean `lww`"),
+    ] {
+        let (code, printed, said) = run(arguments);
+        assert_eq!((code, printed.as_str()), (Some(2), ""), "{said}");
+        assert!(said.contains(expected), "{said}");
+    }
+}

@@ -64,6 +64,8 @@ struct Generator {
     scars: Scars,
     counts: bool,
     grows_only: bool,
+    /// Nodes bear only small differences between clocks.
+    strict_clocks: bool,
     /// Sizes of this seed.
     rounds: u32,
     keys: u32,
@@ -100,6 +102,7 @@ impl Generator {
             scars: Scars::default(),
             counts: false,
             grows_only: false,
+            strict_clocks: false,
             rounds,
             keys,
             clients,

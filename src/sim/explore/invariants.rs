@@ -41,6 +41,8 @@ use std::collections::BTreeMap;
 
 /// How long a mended cluster may take until reads at ALL must work.
 const RECOVERY_US: u64 = 1_500_000;
+/// When a write ends whose coordinator stands still.
+const NEVER_US: u64 = u64::MAX / 2;
 /// Between two looks at all queues, in happenings.
 const LOOK_EVERY: u64 = 64;
 
@@ -174,7 +176,7 @@ impl Invariants {
         if asked.ask.what != What::Get {
             // A coordinator that stands still begins to count when it goes on.
             let paused = self.scars.paused.contains(&asked.ask.node);
-            let ends_us = if paused { u64::MAX / 2 } else { asked.at_us + timeout_us };
+            let ends_us = if paused { NEVER_US } else { asked.at_us + timeout_us };
             self.read_whole.insert(asked.ask.key.clone(), false);
             self.keys.entry(asked.ask.key.clone()).or_default().asks(asked, ends_us);
         }
@@ -350,7 +352,11 @@ impl Invariants {
             Statement::Pause { node } => self.deadlines.pauses(node),
             Statement::Resume { node } => self.goes_on(now_us, node),
             Statement::End { node, .. } => self.deadlines.goes_on(now_us, node),
-            Statement::ClockOffset { .. } | Statement::ClockDrift { .. } => self.skewed = true,
+            Statement::ClockOffset { .. } => self.skewed = true,
+            Statement::ClockDrift { .. } => {
+                self.deadlines.stretch();
+                self.skewed = true;
+            }
             _ => {}
         }
         let changes = !matches!(
@@ -373,7 +379,7 @@ impl Invariants {
         let limit_us = self.timeouts.write_us.max(self.timeouts.read_us);
         let writes = self.keys.values_mut().flat_map(|history| &mut history.writes);
         for write in writes.filter(|write| write.state == State::Open) {
-            if write.ends_us == u64::MAX / 2 {
+            if write.node == node && write.ends_us == NEVER_US {
                 write.ends_us = now_us + limit_us;
             }
         }

@@ -85,6 +85,7 @@ impl Generator {
         }
         if self.chance(20) {
             set("max_clock_drift", "500ms");
+            self.strict_clocks = true;
         }
         let commit = self.pick(&COMMITS);
         set("commit", commit);

@@ -4,6 +4,7 @@ use crate::message::{Failure, Outcome};
 use crate::node::ClientTag;
 use crate::sim::scenario::{Asked, What};
 use bytes::Bytes;
+use quorate_strategies::NodeId;
 use std::collections::BTreeMap;
 
 /// All writes of a key, and all that a later read must not fall behind.
@@ -21,6 +22,8 @@ pub struct History {
 #[derive(Debug)]
 pub struct Write {
     pub tag: ClientTag,
+    /// The coordinator.
+    pub node: NodeId,
     pub what: What,
     /// What the writer had seen.
     pub context: Option<Bytes>,
@@ -86,6 +89,7 @@ impl History {
         self.by_tag.insert(asked.tag, place);
         self.writes.push(Write {
             tag: asked.tag,
+            node: asked.ask.node,
             what: asked.ask.what.clone(),
             context: asked.context.clone(),
             asked_us: asked.at_us,

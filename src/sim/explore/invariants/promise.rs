@@ -36,7 +36,8 @@ pub enum Promise {
     /// No incarnation twice, no actor twice unless its disk kept everything; epochs, hybrid clocks
     /// and gossip never go back within a life. An emptied disk may repeat an incarnation.
     Lives,
-    /// When everything is mended, reads at ALL succeed.
+    /// When everything is mended, reads at ALL succeed. A clock that goes right again keeps what it
+    /// has gained: that must stay below `max_clock_drift`.
     Available,
     /// When everything is mended and a read at ALL was answered, all owners hold equal bytes.
     Converges,

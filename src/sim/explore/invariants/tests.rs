@@ -205,6 +205,19 @@ fn a_change_after_its_deadline_is_found_unless_clocks_are_wrong() {
 }
 
 #[test]
+fn a_write_whose_coordinator_stands_still_ends_after_it_goes_on() {
+    for (resumed, broken) in [(2, None), (1, Some(Promise::InTime))] {
+        let mut fake = Fake::new(&[("write_timeout", "300ms"), ("read_timeout", "300ms")]);
+        fake.watch.begins(&fake.world, &Statement::Pause { node: NodeId(1) }).unwrap();
+        fake.put("value", None);
+        let resume = Statement::Resume { node: NodeId(resumed) };
+        fake.watch.begins(&fake.world, &resume).unwrap();
+        let version = numbers(&[stamp(900_000), 1]);
+        assert_eq!(fake.read(&[("value", &version)], &version), broken);
+    }
+}
+
+#[test]
 fn what_ended_before_a_write_began_does_not_hide_it() {
     let mut fake = Fake::new(&[]);
     let old = fake.put("old", None);
