@@ -290,7 +290,7 @@ faults:
     let (detection_s, observers) = measure("detection_time_s");
     assert!(detection_s > 0.0 && (1..=4).contains(&observers), "{detection_s} {observers}");
     let card = fs::read_to_string(run.join("summary.txt")).unwrap();
-    assert!(card.contains("Measures") && card.contains("timeout − η/2"), "{card}");
+    assert!(card.contains("Measures") && card.contains("timeout − interval/2"), "{card}");
 }
 
 #[test]
