@@ -86,6 +86,10 @@ pub enum Refused {
     /// Before anything was stamped: this replica can keep nothing any more.
     #[error("this replica takes no writes since an earlier error of its disk")]
     ReadOnly,
+    /// Before anything was stamped: this replica's hybrid clock is ahead of its wall clock by more
+    /// than the bound, since that one had been wrong. What it stamped now would hide later writes.
+    #[error("this replica's clock is ahead by {ahead_ms} ms since its wall clock was wrong")]
+    ClockAhead { ahead_ms: u64 },
     #[error("storage: {0}")]
     Storage(String),
 }

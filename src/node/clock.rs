@@ -33,9 +33,17 @@ impl Clock {
     }
 
     /// A time of which no other is equal: for stamps.
-    pub fn tick(&mut self, wall_us: u64) -> u64 {
+    ///
+    /// # Errors
+    /// The wall clock had been ahead of what it shows now by more than the bound. A time from then
+    /// is no time for a stamp: it would be later than whatever others write for as long.
+    pub fn tick(&mut self, wall_us: u64) -> Result<u64, Drift> {
+        let ahead_us = (self.last >> COUNTER_BITS).saturating_sub(wall_us);
+        if ahead_us > self.drift_max_us {
+            return Err(Drift { ahead_ms: ahead_us / 1_000 });
+        }
         self.last = (self.last + 1).max(at(wall_us));
-        self.last
+        Ok(self.last)
     }
 
     /// The present, without making it unique: for headers.
@@ -76,10 +84,10 @@ mod tests {
 
     #[test]
     fn times_increase_while_the_wall_clock_stands_or_jumps_back() {
-        let mut clock = Clock::new(1_000);
-        let first = clock.tick(10 * SECOND);
-        let second = clock.tick(10 * SECOND);
-        let third = clock.tick(3 * SECOND);
+        let mut clock = Clock::new(10_000);
+        let first = clock.tick(10 * SECOND).unwrap();
+        let second = clock.tick(10 * SECOND).unwrap();
+        let third = clock.tick(3 * SECOND).unwrap();
         assert!(first < second && second < third);
         assert_eq!(clock.wall_ms(3 * SECOND), 10_000);
     }
@@ -89,17 +97,25 @@ mod tests {
         let mut clock = Clock::new(1_000);
         let remote = at(10 * SECOND + 900_000) + 7;
         clock.observe(remote, 10 * SECOND, 10 * SECOND).unwrap();
-        assert_eq!(clock.tick(10 * SECOND), remote + 1);
+        assert_eq!(clock.tick(10 * SECOND).unwrap(), remote + 1);
     }
 
     #[test]
     fn a_drift_beyond_the_bound_is_refused_and_not_followed() {
         let mut clock = Clock::new(1_000);
-        let before = clock.tick(10 * SECOND);
+        let before = clock.tick(10 * SECOND).unwrap();
         let ahead_us = 11 * SECOND + 1_000;
         let refused = clock.observe(at(ahead_us), ahead_us, 10 * SECOND);
         assert_eq!(refused, Err(Drift { ahead_ms: 1_001 }));
-        assert_eq!(clock.tick(10 * SECOND), before + 1);
+        assert_eq!(clock.tick(10 * SECOND).unwrap(), before + 1);
+    }
+
+    #[test]
+    fn a_time_from_when_the_wall_clock_was_wrong_is_no_time_for_a_stamp() {
+        let mut clock = Clock::new(1_000);
+        clock.tick(700 * SECOND).unwrap();
+        assert_eq!(clock.tick(100 * SECOND), Err(Drift { ahead_ms: 600_000 }));
+        clock.tick(699 * SECOND).unwrap();
     }
 
     #[test]
@@ -115,10 +131,10 @@ mod tests {
         let (mut left, mut right) = (Clock::new(1_000), Clock::new(1_000));
         let now = 10 * SECOND;
         left.observe(at(now + 900_000), now + 900_000, now).unwrap();
-        right.observe(left.tick(now), now, now).unwrap();
+        right.observe(left.tick(now).unwrap(), now, now).unwrap();
         for _ in 0..100 {
-            left.observe(right.tick(now), now, now).unwrap();
-            right.observe(left.tick(now), now, now).unwrap();
+            left.observe(right.tick(now).unwrap(), now, now).unwrap();
+            right.observe(left.tick(now).unwrap(), now, now).unwrap();
         }
         assert!(right.wall_ms(now) <= 10_900);
     }

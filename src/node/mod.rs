@@ -57,7 +57,7 @@
 //! * A node whose clock runs ahead beyond the bound is ignored by its peers, but still answers with
 //!   what a level of one can get from its own disk. A wall clock that jumped ahead for a moment
 //!   leaves its mark in the hybrid clock: until true time has caught up, or until its next start,
-//!   that node's stamps are ahead.
+//!   that node stamps nothing, and other owners do it.
 
 mod clock;
 mod coordinator;

@@ -104,6 +104,7 @@ pub struct Counters {
     pub refused_overloaded: u64,
     pub refused_expired: u64,
     pub refused_storage: u64,
+    pub refused_clock: u64,
     pub refused_resolver: u64,
     /// Changes that changed nothing, so that nothing was saved.
     pub unchanged: u64,

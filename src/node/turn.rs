@@ -1,11 +1,11 @@
 //! One step's surroundings: what coordinator and replica may see and do while they handle one
 //! input.
 
-use super::clock::Clock;
+use super::clock::{Clock, Drift};
 use super::membership::Membership;
 use super::routing::{Owners, Routing};
 use super::{ClientTag, Counters, Effect, Now, Settings};
-use crate::message::{Message, Reply};
+use crate::message::{Message, Refused, Reply};
 use quorate_strategies::NodeId;
 use quorate_strategies::conflict::{Resolver, Stamp};
 use std::collections::VecDeque;
@@ -42,8 +42,10 @@ impl Turn<'_> {
         Owners::new(self.routing.owners(key))
     }
 
-    pub fn stamp(&mut self) -> Stamp {
-        Stamp { actor: self.actor, time: self.clock.tick(self.now.wall_us) }
+    pub fn stamp(&mut self) -> Result<Stamp, Refused> {
+        let time = self.clock.tick(self.now.wall_us);
+        let time = time.map_err(|Drift { ahead_ms }| Refused::ClockAhead { ahead_ms })?;
+        Ok(Stamp { actor: self.actor, time })
     }
 
     pub fn wall_ms(&self) -> u64 {

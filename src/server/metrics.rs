@@ -200,6 +200,7 @@ fn replication(page: &mut Page, node: &Status) -> Outcome {
         ("overloaded", counters.refused_overloaded),
         ("expired", counters.refused_expired),
         ("storage", counters.refused_storage),
+        ("clock_ahead", counters.refused_clock),
         ("resolver", counters.refused_resolver),
     ] {
         let labels: Label = [("reason", reason)];

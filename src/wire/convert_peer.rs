@@ -132,16 +132,17 @@ fn decode_record(message: &'static str, bytes: Bytes) -> Result<Record, Malforme
 fn encode_refused(reason: message::Refused) -> Refused {
     use message::Refused as R;
     use refused::Kind;
-    let (kind, epoch, reason) = match reason {
-        R::StaleEpoch { epoch } => (Kind::StaleEpoch, epoch, String::new()),
-        R::NotOwner => (Kind::NotOwner, 0, String::new()),
-        R::Overloaded => (Kind::Overloaded, 0, String::new()),
-        R::Expired => (Kind::Expired, 0, String::new()),
-        R::Resolver(reason) => (Kind::Resolver, 0, reason),
-        R::ReadOnly => (Kind::ReadOnly, 0, String::new()),
-        R::Storage(reason) => (Kind::Storage, 0, reason),
-    };
-    Refused { kind: kind.into(), epoch, reason }
+    let of = |kind: Kind| Refused { kind: kind.into(), ..Refused::default() };
+    match reason {
+        R::StaleEpoch { epoch } => Refused { epoch, ..of(Kind::StaleEpoch) },
+        R::NotOwner => of(Kind::NotOwner),
+        R::Overloaded => of(Kind::Overloaded),
+        R::Expired => of(Kind::Expired),
+        R::Resolver(reason) => Refused { reason, ..of(Kind::Resolver) },
+        R::ReadOnly => of(Kind::ReadOnly),
+        R::ClockAhead { ahead_ms } => Refused { ahead_ms, ..of(Kind::ClockAhead) },
+        R::Storage(reason) => Refused { reason, ..of(Kind::Storage) },
+    }
 }
 
 fn decode_refused(refused: Refused) -> Result<message::Refused, Malformed> {
@@ -158,6 +159,7 @@ fn decode_refused(refused: Refused) -> Result<message::Refused, Malformed> {
         Kind::Expired => R::Expired,
         Kind::Resolver => R::Resolver(refused.reason),
         Kind::ReadOnly => R::ReadOnly,
+        Kind::ClockAhead => R::ClockAhead { ahead_ms: refused.ahead_ms },
         Kind::Storage => R::Storage(refused.reason),
     })
 }
@@ -235,6 +237,7 @@ mod tests {
             Just(R::Overloaded),
             Just(R::Expired),
             Just(R::ReadOnly),
+            any::<u64>().prop_map(|ahead_ms| R::ClockAhead { ahead_ms }),
             ".{0,9}".prop_map(R::Resolver),
             ".{0,9}".prop_map(R::Storage),
         ]

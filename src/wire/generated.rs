@@ -369,6 +369,8 @@ pub struct Refused {
     pub epoch: u64,
     #[prost(string, tag = "3")]
     pub reason: ::prost::alloc::string::String,
+    #[prost(uint64, tag = "4")]
+    pub ahead_ms: u64,
 }
 /// Nested message and enum types in `Refused`.
 pub mod refused {
@@ -393,6 +395,7 @@ pub mod refused {
         Resolver = 5,
         Storage = 6,
         ReadOnly = 7,
+        ClockAhead = 8,
     }
     impl Kind {
         /// String value of the enum field names used in the ProtoBuf definition.
@@ -409,6 +412,7 @@ pub mod refused {
                 Self::Resolver => "RESOLVER",
                 Self::Storage => "STORAGE",
                 Self::ReadOnly => "READ_ONLY",
+                Self::ClockAhead => "CLOCK_AHEAD",
             }
         }
         /// Creates an enum from field names used in the ProtoBuf definition.
@@ -422,6 +426,7 @@ pub mod refused {
                 "RESOLVER" => Some(Self::Resolver),
                 "STORAGE" => Some(Self::Storage),
                 "READ_ONLY" => Some(Self::ReadOnly),
+                "CLOCK_AHEAD" => Some(Self::ClockAhead),
                 _ => None,
             }
         }

@@ -179,7 +179,8 @@ impl Write {
             return;
         }
         if self.record.is_none() && position == self.stamper {
-            if reason == Refused::ReadOnly && self.replace_stamper(turn, id) {
+            let will_not = matches!(reason, Refused::ReadOnly | Refused::ClockAhead { .. });
+            if will_not && self.replace_stamper(turn, id) {
                 return;
             }
             let failure = self.unapplied(from, reason);
@@ -201,9 +202,10 @@ impl Write {
                 Failure::TimedOut { acks: 0, needed: self.needed as u32, maybe_done: false }
             }
             Refused::Storage(_) => self.too_many_refused(describe(from, &reason), true),
-            Refused::StaleEpoch { .. } | Refused::NotOwner | Refused::ReadOnly => {
-                self.too_many_refused(describe(from, &reason), false)
-            }
+            Refused::StaleEpoch { .. }
+            | Refused::NotOwner
+            | Refused::ReadOnly
+            | Refused::ClockAhead { .. } => self.too_many_refused(describe(from, &reason), false),
         }
     }
 

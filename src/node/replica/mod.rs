@@ -234,7 +234,10 @@ fn resolve(turn: &mut Turn, latch: &mut Latch, saves: &mut Table<Save>, key: &By
     let (held, stamps) = (latch.record.as_ref(), matches!(job, Job::Apply { .. }));
     let made = match job {
         Job::Apply { change, context } => {
-            let stamp = turn.stamp();
+            let stamp = match turn.stamp() {
+                Ok(stamp) => stamp,
+                Err(reason) => return refuse(turn, from, id, reason),
+            };
             let record = turn.resolver.apply(held, &change, context.as_deref(), stamp);
             record.map_err(|refusal| refusal.to_string())
         }
@@ -302,6 +305,7 @@ fn refuse(turn: &mut Turn, to: NodeId, id: RequestId, reason: Refused) {
         Refused::Expired => turn.counters.refused_expired += 1,
         Refused::Resolver(_) => turn.counters.refused_resolver += 1,
         Refused::ReadOnly | Refused::Storage(_) => turn.counters.refused_storage += 1,
+        Refused::ClockAhead { .. } => turn.counters.refused_clock += 1,
     }
     turn.send(to, Message::Refused { id, reason });
 }

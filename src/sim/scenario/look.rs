@@ -200,6 +200,7 @@ fn counted(counters: &Counters) -> Vec<(&'static str, u64)> {
         ("refused as overloaded", counters.refused_overloaded),
         ("refused as expired", counters.refused_expired),
         ("refused for the storage", counters.refused_storage),
+        ("refused for its clock", counters.refused_clock),
         ("refused by the resolver", counters.refused_resolver),
         ("unchanged", counters.unchanged),
         ("batches of a clock too far ahead", counters.clock_drift_dropped),

@@ -46,13 +46,13 @@ stored n1 color
 ---
    600.200 ms  n2 hears n1, n3 hears n1
    700.200 ms  n1 hears n2 n3
-  1066.500 ms  n1 put color white: done (quorum, 2 of 3) after 0.550 ms
-n1 holds color: white (n1 at 2010.000 ms + 1); record be79
+  1066.900 ms  n1 put color white: done (quorum, 2 of 3) after 0.950 ms
+n1 holds color: red (n1 at 2010.000 ms); record 87bf
 
 tick 1s
 put n1 color green level=all
 stored n1 color
 expect replicas agree color
 ---
-  2067.050 ms  n1 put color green: done (all, 3 of 3) after 0.550 ms
-n1 holds color: green (n1 at 2066.500 ms); record fbe3
+  2067.450 ms  n1 put color green: done (all, 3 of 3) after 0.550 ms
+n1 holds color: green (n1 at 2066.900 ms); record e9a9
