@@ -62,8 +62,10 @@ pub enum Message {
     Found { id: RequestId, record: Option<Record> },
     /// An Apply, Merge or Read was not done here: certainly, unless the reason is storage.
     Refused { id: RequestId, reason: Refused },
-    /// I live. Direct, to every peer, each heartbeat interval; what detectors hear.
-    Heartbeat { incarnation: u64 },
+    /// I live. Direct, to every peer, each heartbeat interval; what detectors hear. `hears` is the
+    /// life of the receiver that the sender hears at present, 0 where it hears none: one who is
+    /// heard and does not hear would take requests for ever that never reach it.
+    Heartbeat { incarnation: u64, hears: u64 },
     /// What I know of the members, in short: answer with what is newer and ask for what is older.
     Gossip { digests: Vec<Digest> },
     /// What the digests' sender did not know, and the ids that it should tell about.

@@ -81,7 +81,7 @@ use crate::message::{Header, Message, Reply, Request};
 use bytes::Bytes;
 use clock::{Clock, Drift};
 use coordinator::Coordinator;
-use membership::{Membership, Scene};
+use membership::{Beat, Membership, Scene};
 use quorate_strategies::NodeId;
 use quorate_strategies::conflict::Resolver;
 use replica::Replica;
@@ -189,6 +189,10 @@ pub enum Event {
         score: f64,
     },
     PeerDown {
+        peer: NodeId,
+    },
+    /// The peer is heard and says that it does not hear this node.
+    PeerDeaf {
         peer: NodeId,
     },
     /// The peer's clock is ahead of this node's by more than `max_clock_drift_ms`; its batches are
@@ -432,9 +436,10 @@ impl Node {
                 let (coordinator, _, mut turn) = self.turn(now, out);
                 coordinator.answer(&mut turn, id, from, message);
             }
-            Message::Heartbeat { incarnation } => {
+            Message::Heartbeat { incarnation, hears } => {
                 let (membership, mut scene) = self.scene(now, out);
-                membership.heard(&mut scene, from, incarnation);
+                let beat = Beat { incarnation, hears, newest: sender.newest };
+                membership.heard(&mut scene, from, beat);
             }
             Message::Gossip { digests } => {
                 let (membership, mut scene) = self.scene(now, out);

@@ -5,12 +5,15 @@ use quorate_strategies::NodeId;
 /// A node's opinion of a member, its own and nobody else's.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum Standing {
-    /// Not heard since this node started, and still within the grace that a start deserves.
+    /// Not heard since this node started, and still within the grace that a start deserves; or
+    /// heard again, and had no time yet to tell whether it hears us.
     Unheard,
     Up,
     /// Silent for longer than is usual; still asked. The score is the detector's.
     Suspect(f64),
-    /// Not asked.
+    /// Heard, and says that it does not hear us; not asked, for nothing would arrive.
+    Deaf,
+    /// Silent; not asked.
     Down,
 }
 
@@ -18,6 +21,11 @@ impl Standing {
     /// Whether requests may count on the member.
     pub fn is_alive(self) -> bool {
         matches!(self, Standing::Up | Standing::Suspect(_))
+    }
+
+    /// Whether nothing that is sent to the member is expected to arrive.
+    pub fn is_out_of_reach(self) -> bool {
+        matches!(self, Standing::Deaf | Standing::Down)
     }
 }
 

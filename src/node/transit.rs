@@ -81,6 +81,8 @@ impl Came {
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Sender {
     pub epoch: u64,
+    /// Nothing that it sent later came before: what it tells of itself is its latest word.
+    pub newest: bool,
     /// Our monotonic clock less the sender's. None: the sender is gone, a former life of the peer.
     offset_us: Option<i64>,
 }
@@ -88,7 +90,7 @@ pub(super) struct Sender {
 impl Sender {
     /// This node itself.
     pub fn own(epoch: u64) -> Self {
-        Sender { epoch, offset_us: Some(0) }
+        Sender { epoch, newest: true, offset_us: Some(0) }
     }
 
     /// A deadline of the sender on our clock; 0 where nobody waits for it any more.
@@ -103,7 +105,7 @@ impl Transits {
         let difference = mono_us.wrapping_sub(header.sent_us) as i64;
         let transit = self.0.entry(header.from).or_insert_with(|| Transit::new(0, 0, mono_us));
         if header.incarnation < transit.incarnation {
-            return Some(Sender { epoch: header.epoch, offset_us: None });
+            return Some(Sender { epoch: header.epoch, newest: false, offset_us: None });
         }
         if header.incarnation > transit.incarnation {
             *transit = Transit::new(header.incarnation, difference, mono_us);
@@ -117,7 +119,8 @@ impl Transits {
         }
         transit.least[0] = transit.least[0].min(difference);
         let offset_us = Some(transit.least[0].min(transit.least[1]));
-        Some(Sender { epoch: header.epoch, offset_us })
+        let newest = transit.came.highest == header.sequence;
+        Some(Sender { epoch: header.epoch, newest, offset_us })
     }
 }
 

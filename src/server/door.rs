@@ -87,6 +87,7 @@ impl Door {
             Standing::Unheard => ("unheard", 0.0),
             Standing::Up => ("up", 0.0),
             Standing::Suspect(score) => ("suspect", score),
+            Standing::Deaf => ("deaf", 0.0),
             Standing::Down => ("down", 0.0),
         };
         MemberStatus {

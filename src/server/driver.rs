@@ -280,6 +280,9 @@ impl Driver {
                 tracing::info!(%peer, score, "peer is suspect");
             }
             Event::PeerDown { peer } => tracing::warn!(%peer, "peer is down"),
+            Event::PeerDeaf { peer } => {
+                tracing::warn!(%peer, "peer is heard but does not hear this node: not asked");
+            }
             Event::ClockDrift { peer, ahead_ms } => {
                 self.state.shell.drifts += 1;
                 if self.state.shell.drifts.is_power_of_two() {

@@ -231,10 +231,11 @@ fn peers(page: &mut Page, report: &Report) -> Outcome {
         Standing::Unheard => "unheard",
         Standing::Up => "up",
         Standing::Suspect(_) => "suspect",
+        Standing::Deaf => "deaf",
         Standing::Down => "down",
     };
     let mut family = page.family("peers", "Peers by state", MetricType::Gauge)?;
-    for state in ["unheard", "up", "suspect", "down"] {
+    for state in ["unheard", "up", "suspect", "deaf", "down"] {
         let count = others().filter(|member| standing(member.standing) == state).count();
         let labels: Label = [("state", state)];
         family.encode_family(&labels)?.encode_gauge(&(count as f64))?;

@@ -59,7 +59,9 @@ pub fn encode_message(message: Message) -> PeerMessage {
             (id, Body::Found(Found { record: record.map(|record| record.encode()) }))
         }
         Message::Refused { id, reason } => (id, Body::Refused(encode_refused(reason))),
-        Message::Heartbeat { incarnation } => (0, Body::Heartbeat(Heartbeat { incarnation })),
+        Message::Heartbeat { incarnation, hears } => {
+            (0, Body::Heartbeat(Heartbeat { incarnation, hears }))
+        }
         Message::Gossip { digests } => {
             (0, Body::Gossip(Gossip { digests: digests.into_iter().map(encode_digest).collect() }))
         }
@@ -93,7 +95,9 @@ pub fn decode_message(message: PeerMessage) -> Result<Message, Malformed> {
             Message::Found { id, record }
         }
         Some(Body::Refused(refused)) => Message::Refused { id, reason: decode_refused(refused)? },
-        Some(Body::Heartbeat(beat)) => Message::Heartbeat { incarnation: beat.incarnation },
+        Some(Body::Heartbeat(Heartbeat { incarnation, hears })) => {
+            Message::Heartbeat { incarnation, hears }
+        }
         Some(Body::Gossip(gossip)) => {
             Message::Gossip { digests: gossip.digests.into_iter().map(decode_digest).collect() }
         }
@@ -283,7 +287,8 @@ mod tests {
             },
         );
         prop_oneof![
-            any::<u64>().prop_map(|incarnation| Message::Heartbeat { incarnation }),
+            any::<[u64; 2]>()
+                .prop_map(|[incarnation, hears]| Message::Heartbeat { incarnation, hears }),
             vec(digest, 0..4).prop_map(|digests| Message::Gossip { digests }),
             (vec(member, 0..3), vec(any::<u64>().prop_map(NodeId), 0..3))
                 .prop_map(|(members, wanted)| Message::GossipReply { members, wanted }),

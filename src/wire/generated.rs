@@ -216,7 +216,8 @@ pub struct MemberStatus {
     pub grpc: ::prost::alloc::string::String,
     #[prost(string, tag = "4")]
     pub http: ::prost::alloc::string::String,
-    /// up, suspect, down or (since this node started) unheard, in this node's own opinion.
+    /// up, suspect, down, deaf (heard, but does not hear this node) or unheard (not yet known to hear
+    /// and be heard), in this node's own opinion.
     #[prost(string, tag = "5")]
     pub verdict: ::prost::alloc::string::String,
     #[prost(double, tag = "6")]
@@ -436,6 +437,9 @@ pub mod refused {
 pub struct Heartbeat {
     #[prost(uint64, tag = "1")]
     pub incarnation: u64,
+    /// The incarnation of the receiver that the sender hears at present; 0: none.
+    #[prost(uint64, tag = "2")]
+    pub hears: u64,
 }
 #[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct Digest {

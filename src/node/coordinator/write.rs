@@ -16,9 +16,9 @@
 
 use super::{Asked, Kind, conclude, describe, replicas_needed, require_alive};
 use crate::message::{Failure, Message, Refused, Reply, RequestId};
+use crate::node::ClientTag;
 use crate::node::routing::{Owners, Set};
 use crate::node::turn::Turn;
-use crate::node::{ClientTag, Standing};
 use bytes::Bytes;
 use quorate_strategies::NodeId;
 use quorate_strategies::conflict::{Change, Record};
@@ -136,8 +136,8 @@ impl Write {
         let deadline_us = self.deadline_us;
         for position in 0..self.owners.len() {
             let owner = self.owners.at(position);
-            let is_down = turn.membership.standing(owner) == Standing::Down;
-            if position == self.stamper || is_down || self.refused.contains(position) {
+            let is_lost = turn.membership.standing(owner).is_out_of_reach();
+            if position == self.stamper || is_lost || self.refused.contains(position) {
                 continue;
             }
             self.sent.insert(position);

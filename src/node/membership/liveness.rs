@@ -1,5 +1,5 @@
-//! One peer's liveness, as this node sees it: a detector per life of the peer, and what it
-//! concludes.
+//! One peer's liveness, as this node sees it: a detector per life of the peer, what it concludes,
+//! and whether the peer tells that it hears us.
 
 use crate::node::{Event, Standing};
 use quorate_strategies::detection::{Detector, Verdict};
@@ -9,7 +9,11 @@ use quorate_strategies::{Choice, Detection, NodeId};
 const GRACE_INTERVALS: u64 = 10;
 
 pub(super) struct Liveness {
+    /// The detector's verdict and the peer's word together.
     standing: Standing,
+    /// The detector's verdict alone: what we tell the peer.
+    hearing: bool,
+    word: Word,
     /// The life that was heard last; 0: none.
     incarnation: u64,
     /// Knows only this incarnation: how a former life beat says nothing of this one.
@@ -17,12 +21,30 @@ pub(super) struct Liveness {
     grace_until_us: u64,
 }
 
-/// What a heartbeat turned out to be.
+/// What a peer says of whether it hears us.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Word {
+    /// We began to hear it, and it could not know of us when it spoke.
+    Awaited,
+    Hears,
+    Deaf,
+}
+
+/// A heartbeat as it arrived.
+#[derive(Clone, Copy, Debug)]
+pub(in crate::node) struct Beat {
+    pub incarnation: u64,
+    /// The life of ours that the sender hears; 0: none.
+    pub hears: u64,
+    /// It was not overtaken on its way by a later one.
+    pub newest: bool,
+}
+
+/// What a heartbeat turned out to be.
+#[derive(Clone, Debug, PartialEq)]
 pub(super) enum Heard {
-    /// The first of this incarnation.
-    First,
-    Again,
+    /// Of the present life. `answer`: we did not hear the peer before, which it should know.
+    Now { changed: Option<Event>, answer: bool },
     /// Sent by an incarnation that has been followed by another.
     FormerLife,
 }
@@ -30,12 +52,14 @@ pub(super) enum Heard {
 impl Liveness {
     /// This node itself: whoever asks is alive.
     pub fn own() -> Self {
-        Liveness { standing: Standing::Up, incarnation: 0, detector: None, grace_until_us: 0 }
+        Liveness { standing: Standing::Up, ..Liveness::unheard(0, 0) }
     }
 
     pub fn unheard(now_us: u64, heartbeat_interval_us: u64) -> Self {
         Liveness {
             standing: Standing::Unheard,
+            hearing: false,
+            word: Word::Awaited,
             incarnation: 0,
             detector: None,
             grace_until_us: now_us + GRACE_INTERVALS * heartbeat_interval_us,
@@ -50,23 +74,46 @@ impl Liveness {
         self.incarnation
     }
 
-    pub fn heard(&mut self, now_us: u64, incarnation: u64, detection: &Choice<Detection>) -> Heard {
-        if incarnation < self.incarnation {
+    /// The life of the peer that we hear; 0: none.
+    pub fn hears(&self) -> u64 {
+        if self.hearing { self.incarnation } else { 0 }
+    }
+
+    /// Feeds the detector. `own_life` is ours: the peer hears us if that is what it names.
+    pub fn heard(
+        &mut self,
+        peer: NodeId,
+        own_life: u64,
+        now_us: u64,
+        beat: Beat,
+        detection: &Choice<Detection>,
+    ) -> Heard {
+        if beat.incarnation < self.incarnation {
             return Heard::FormerLife;
         }
-        let first = incarnation > self.incarnation || self.detector.is_none();
+        let first = beat.incarnation > self.incarnation || self.detector.is_none();
         if first {
             self.detector = None;
         }
-        self.incarnation = incarnation;
+        self.incarnation = beat.incarnation;
         self.detector.get_or_insert_with(|| detection.build()).heard(now_us);
-        self.standing = Standing::Up;
-        if first { Heard::First } else { Heard::Again }
+        let answer = first || !self.hearing;
+        self.hearing = true;
+        self.word = match (beat.newest, beat.hears == own_life) {
+            (true, true) => Word::Hears,
+            (true, false) if !answer => Word::Deaf,
+            _ if answer => Word::Awaited,
+            _ => self.word,
+        };
+        let changed = self.stand(peer, Standing::Up);
+        let again_up = first && self.standing == Standing::Up;
+        let changed = changed.or(again_up.then_some(Event::PeerUp { peer }));
+        Heard::Now { changed, answer }
     }
 
     /// Asks the detector, and tells when the opinion changed in kind.
     pub fn judge(&mut self, peer: NodeId, now_us: u64) -> Option<Event> {
-        let standing = match &self.detector {
+        let verdict = match &self.detector {
             None if now_us < self.grace_until_us => Standing::Unheard,
             None => Standing::Down,
             Some(detector) => match detector.verdict(now_us) {
@@ -74,6 +121,17 @@ impl Liveness {
                 Verdict::Suspect(score) => Standing::Suspect(score),
                 Verdict::Down => Standing::Down,
             },
+        };
+        self.hearing = verdict.is_alive();
+        self.stand(peer, verdict)
+    }
+
+    /// Puts the verdict and the peer's word together.
+    fn stand(&mut self, peer: NodeId, verdict: Standing) -> Option<Event> {
+        let standing = match self.word {
+            Word::Awaited if verdict.is_alive() => Standing::Unheard,
+            Word::Deaf if verdict.is_alive() => Standing::Deaf,
+            _ => verdict,
         };
         let before = std::mem::replace(&mut self.standing, standing);
         if std::mem::discriminant(&before) == std::mem::discriminant(&standing) {
@@ -83,6 +141,7 @@ impl Liveness {
             Standing::Unheard => None,
             Standing::Up => Some(Event::PeerUp { peer }),
             Standing::Suspect(score) => Some(Event::PeerSuspect { peer, score }),
+            Standing::Deaf => Some(Event::PeerDeaf { peer }),
             Standing::Down => Some(Event::PeerDown { peer }),
         }
     }
@@ -95,6 +154,16 @@ mod tests {
     const PEER: NodeId = NodeId(2);
     const SECOND: u64 = 1_000_000;
 
+    const OWN_LIFE: u64 = 40;
+
+    fn beat(incarnation: u64, hears: u64) -> Beat {
+        Beat { incarnation, hears, newest: true }
+    }
+
+    fn hear(liveness: &mut Liveness, now_us: u64, beat: Beat) -> Heard {
+        liveness.heard(PEER, OWN_LIFE, now_us, beat, &Choice::default())
+    }
+
     #[test]
     fn a_peer_that_never_spoke_is_down_after_the_grace_and_up_when_it_speaks() {
         let mut liveness = Liveness::unheard(0, SECOND);
@@ -102,20 +171,63 @@ mod tests {
         assert_eq!(liveness.standing(), Standing::Unheard);
         assert_eq!(liveness.judge(PEER, 10 * SECOND), Some(Event::PeerDown { peer: PEER }));
         assert_eq!(liveness.judge(PEER, 11 * SECOND), None);
-        assert_eq!(liveness.heard(12 * SECOND, 1, &Choice::default()), Heard::First);
-        assert_eq!(liveness.standing(), Standing::Up);
+        assert_eq!(liveness.hears(), 0);
+        let changed = Some(Event::PeerUp { peer: PEER });
+        let first = hear(&mut liveness, 12 * SECOND, beat(1, OWN_LIFE));
+        assert_eq!(first, Heard::Now { changed, answer: true });
+        assert_eq!((liveness.standing(), liveness.hears()), (Standing::Up, 1));
     }
 
     #[test]
     fn a_new_life_begins_with_a_fresh_detector_and_a_former_one_is_ignored() {
-        let detection = Choice::default();
         let mut liveness = Liveness::unheard(0, SECOND);
-        for beat in 1..50 {
-            liveness.heard(beat * SECOND / 100, 5, &detection);
+        for number in 1..50 {
+            hear(&mut liveness, number * SECOND / 100, beat(5, OWN_LIFE));
         }
-        assert_eq!(liveness.heard(SECOND, 6, &detection), Heard::First);
-        assert_eq!(liveness.heard(SECOND, 5, &detection), Heard::FormerLife);
-        assert_eq!(liveness.heard(2 * SECOND, 6, &detection), Heard::Again);
+        let changed = Some(Event::PeerUp { peer: PEER });
+        let first = hear(&mut liveness, SECOND, beat(6, OWN_LIFE));
+        assert_eq!(first, Heard::Now { changed, answer: true });
+        assert_eq!(hear(&mut liveness, SECOND, beat(5, OWN_LIFE)), Heard::FormerLife);
+        let again = hear(&mut liveness, 2 * SECOND, beat(6, OWN_LIFE));
+        assert_eq!(again, Heard::Now { changed: None, answer: false });
         assert_eq!(liveness.incarnation(), 6);
+    }
+
+    #[test]
+    fn a_peer_is_up_once_it_names_this_very_life_and_deaf_when_it_does_not() {
+        let mut liveness = Liveness::unheard(0, SECOND);
+        let now = |changed, answer| Heard::Now { changed, answer };
+        assert_eq!(hear(&mut liveness, 1, beat(6, 0)), now(None, true));
+        assert_eq!(liveness.standing(), Standing::Unheard, "it could not know of us");
+        assert_eq!(liveness.hears(), 6, "hearing does not depend on being heard");
+        let up = Some(Event::PeerUp { peer: PEER });
+        assert_eq!(hear(&mut liveness, 2, beat(6, OWN_LIFE)), now(up, false));
+        let deaf = Some(Event::PeerDeaf { peer: PEER });
+        assert_eq!(hear(&mut liveness, 3, beat(6, OWN_LIFE - 1)), now(deaf, false));
+        assert_eq!(liveness.judge(PEER, 4), None, "the detector alone makes nobody up");
+        assert_eq!((liveness.standing(), liveness.hears()), (Standing::Deaf, 6));
+    }
+
+    #[test]
+    fn an_overtaken_heartbeat_feeds_the_detector_and_tells_nothing() {
+        let mut liveness = Liveness::unheard(0, SECOND);
+        hear(&mut liveness, 1, beat(6, OWN_LIFE));
+        let overtaken = Beat { newest: false, ..beat(6, 0) };
+        let nothing = Heard::Now { changed: None, answer: false };
+        assert_eq!(hear(&mut liveness, 2, overtaken), nothing);
+        assert_eq!(liveness.standing(), Standing::Up);
+    }
+
+    #[test]
+    fn the_first_heartbeat_after_a_silence_is_answered_and_its_word_is_not_held_against_the_peer() {
+        let mut liveness = Liveness::unheard(0, SECOND);
+        hear(&mut liveness, 1, beat(6, OWN_LIFE));
+        assert_eq!(liveness.judge(PEER, 900 * SECOND), Some(Event::PeerDown { peer: PEER }));
+        assert_eq!(liveness.hears(), 0);
+        let first = hear(&mut liveness, 901 * SECOND, beat(6, 0));
+        assert_eq!(first, Heard::Now { changed: None, answer: true });
+        let changed = Some(Event::PeerUp { peer: PEER });
+        let second = hear(&mut liveness, 901 * SECOND + 1, beat(6, OWN_LIFE));
+        assert_eq!(second, Heard::Now { changed, answer: false });
     }
 }

@@ -13,7 +13,8 @@
 //!
 //! * Only a member raises its own (incarnation, version); everybody else keeps the highest that
 //!   they saw.
-//! * A peer is up only after this process heard that incarnation of it directly.
+//! * A peer is up only after this process heard that incarnation of it directly, and the peer told
+//!   in its latest heartbeat that it hears this very life of ours.
 //! * An incarnation more than a year ahead of the wall clock is a corrupt one and is ignored:
 //!   believed once, it could never be overtaken.
 //! * A node that slept judges nobody until it has listened for a heartbeat interval.
@@ -23,6 +24,34 @@
 //!
 //! Only heartbeats count as hearing. Other messages come in bursts and only from peers that have
 //! work for us; a detector that learns intervals would learn the workload.
+//!
+//! # Heard and hearing
+//!
+//! A link may fail in one direction. A peer that is heard and does not hear takes no request, so
+//! each heartbeat tells whom its sender hears:
+//!
+//! ```text
+//!   n1 ──(life 7, hears none)──► n2     first of a life: n2 hears n1, and says so at once
+//!   n1 ◄─(life 9, hears 7)────── n2     n1 hears n2, and n2 hears it: up
+//!   n1 ──(life 7, hears 9)──────► n2    the answer: up here, too
+//! ```
+//!
+//! What a node tells is its detector's verdict alone, never its standing: if being heard depended
+//! on hearing and the other way round, two nodes would wait for each other for ever. Only the
+//! latest word of a peer counts, by the numbers of its batches; an overtaken one is of the past.
+//!
+//! # Caveats
+//!
+//! * That a peer became deaf shows as late as its own detector's verdict and one heartbeat more:
+//!   writes of that while are unknown to their clients.
+//! * The echo tells that heartbeats arrive, not that requests are served: a peer whose disk hangs
+//!   is up.
+//! * A node that starts with a lower incarnation than a former life, for instance on a new disk
+//!   after its clock had been ahead, is ignored by its peers and finds them deaf until it is started
+//!   again with its clock past that number. It is told, by gossip, and logs it. To raise its number
+//!   while it runs it would have to write the new one to its disk before a word of the new life is
+//!   sent, as at a start, since a number that is used twice makes its batches copies of each other;
+//!   and to tell that case from two processes under one id, who would outbid each other for ever.
 
 mod gossip;
 mod liveness;
@@ -30,6 +59,7 @@ mod liveness;
 use super::routing::{Owners, Set};
 use super::{Boot, Counters, Effect, Event, MemberStatus, Now, Settings, Standing, Timer};
 use crate::message::{MemberState, Message};
+pub(super) use liveness::Beat;
 use liveness::{Heard, Liveness};
 use quorate_strategies::{Choice, Detection, NodeId};
 use rand::SeedableRng;
@@ -157,31 +187,35 @@ impl Membership {
         let (own, incarnation) = (self.id, self.incarnation);
         for member in self.members.iter_mut().filter(|member| member.state.id != own) {
             if !std::mem::take(&mut member.muted) {
-                scene.send(member.state.id, Message::Heartbeat { incarnation });
+                let hears = member.liveness.hears();
+                scene.send(member.state.id, Message::Heartbeat { incarnation, hears });
             }
         }
         let at_us = scene.now.mono_us + self.heartbeat_interval_us;
         scene.out.push(Effect::Timer { at_us, timer: Timer::Heartbeat });
     }
 
-    /// A heartbeat arrived. The first of each life is answered at once, so that the peer hears us
-    /// too.
-    pub fn heard(&mut self, scene: &mut Scene, from: NodeId, incarnation: u64) {
-        let plausible = scene.is_plausible(incarnation);
+    /// A heartbeat arrived. One that makes us hear the peer, the first of a life or the first after
+    /// a silence, is answered at once, so that the peer knows that we do. The answer makes nobody
+    /// hear who did not, except where it is a first one itself: so there is no third answer.
+    pub fn heard(&mut self, scene: &mut Scene, from: NodeId, beat: Beat) {
+        let plausible = scene.is_plausible(beat.incarnation);
         let Some(index) = self.index(from).filter(|_| from != self.id) else { return };
         let member = &mut self.members[index];
-        if !plausible || incarnation < member.state.incarnation {
+        if !plausible || beat.incarnation < member.state.incarnation {
             scene.counters.incarnations_ignored += 1;
             return;
         }
-        let was_up = member.liveness.standing() == Standing::Up;
-        match member.liveness.heard(scene.now.mono_us, incarnation, &self.detection) {
+        let (own_life, now_us) = (self.incarnation, scene.now.mono_us);
+        match member.liveness.heard(from, own_life, now_us, beat, &self.detection) {
             Heard::FormerLife => scene.counters.incarnations_ignored += 1,
-            Heard::Again if was_up => {}
-            Heard::Again => scene.event(Event::PeerUp { peer: from }),
-            Heard::First => {
-                scene.event(Event::PeerUp { peer: from });
-                scene.send(from, Message::Heartbeat { incarnation: self.incarnation });
+            Heard::Now { changed, answer } => {
+                let hears = member.liveness.hears();
+                changed.into_iter().for_each(|event| scene.event(event));
+                if answer {
+                    let incarnation = self.incarnation;
+                    scene.send(from, Message::Heartbeat { incarnation, hears });
+                }
             }
         }
     }

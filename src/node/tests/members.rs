@@ -8,8 +8,10 @@ fn standing(cluster: &Cluster, at: u64, of: u64) -> Standing {
     members.into_iter().find(|member| member.id == NodeId(of)).unwrap().standing
 }
 
+/// One that hears the receiver.
 fn heartbeat(cluster: &mut Cluster, from: u64, to: u64, incarnation: u64) {
-    tell(cluster, from, to, Message::Heartbeat { incarnation });
+    let hears = cluster.node(to).status().incarnation;
+    tell(cluster, from, to, Message::Heartbeat { incarnation, hears });
 }
 
 fn tell(cluster: &mut Cluster, from: u64, to: u64, message: Message) {
@@ -122,6 +124,55 @@ fn the_first_heartbeat_of_a_life_is_answered_at_once_and_others_are_not() {
     cluster.run(MS);
     heartbeat(&mut cluster, 2, 1, 101);
     assert_eq!(beats(&cluster, 1), 1);
+}
+
+#[test]
+fn a_peer_that_does_not_hear_us_is_deaf_and_writes_are_stamped_by_another() {
+    let mut cluster = Cluster::start(settings(5, 3));
+    cluster.events.clear();
+    let owners = cluster.node(1).routing.owners(b"apple");
+    let writer = (1..=5).map(NodeId).find(|id| !owners.contains(id)).unwrap();
+    let stamper = owners[0];
+    cluster.lose(move |from, to, _| (from, to) == (writer, stamper));
+    cluster.run(900 * MS);
+    assert_eq!(standing(&cluster, writer.0, stamper.0), Standing::Deaf);
+    assert_eq!(standing(&cluster, stamper.0, writer.0), Standing::Down);
+    let deaf = (writer, Event::PeerDeaf { peer: stamper });
+    assert_eq!(cluster.events.iter().filter(|event| **event == deaf).count(), 1);
+    token(cluster.call(writer.0, put("apple", "red")));
+    cluster.heal();
+    cluster.run(150 * MS);
+    assert_eq!(standing(&cluster, writer.0, stamper.0), Standing::Up);
+    assert_eq!(standing(&cluster, stamper.0, writer.0), Standing::Up);
+}
+
+#[test]
+fn a_fresh_cluster_says_hello_and_answers_and_then_only_beats() {
+    let mut cluster = Cluster::empty(settings(3, 3));
+    (1..=3).for_each(|id| cluster.boot(NodeId(id), 100));
+    cluster.run(2 * NETWORK_US);
+    assert!((1..=3).all(|id| cluster.node(id).is_ready()), "one round trip");
+    let sent = |cluster: &Cluster| {
+        let is_beat = |line: &&String| line.contains("Send") && line.contains("Heartbeat");
+        cluster.log.iter().filter(is_beat).count()
+    };
+    assert_eq!(sent(&cluster), 12, "one and one answer for each of six links");
+    cluster.run(90 * MS);
+    assert_eq!(sent(&cluster), 12);
+    cluster.run(10 * MS);
+    assert_eq!(sent(&cluster), 18);
+}
+
+#[test]
+fn a_peer_is_not_up_because_it_heard_a_former_life_of_ours() {
+    let mut cluster = Cluster::empty(settings(3, 3));
+    cluster.boot(NodeId(1), 101);
+    for hears in [100, 100, 102] {
+        tell(&mut cluster, 2, 1, Message::Heartbeat { incarnation: 100, hears });
+        assert!(!standing(&cluster, 1, 2).is_alive(), "{hears}");
+    }
+    heartbeat(&mut cluster, 2, 1, 100);
+    assert_eq!(standing(&cluster, 1, 2), Standing::Up);
 }
 
 #[test]
@@ -266,7 +317,7 @@ fn a_batch_for_somebody_else_is_dropped() {
     let (from, to) = (NodeId(2), NodeId(3));
     let (incarnation, sent_us, wall_us, sequence) = (1, 0, 0, 1);
     let header = Header { from, to, epoch: 1, clock: 0, incarnation, sent_us, wall_us, sequence };
-    let messages = vec![Message::Heartbeat { incarnation: 999 }];
+    let messages = vec![Message::Heartbeat { incarnation: 999, hears: 100 }];
     cluster.step(NodeId(1), Input::Peer { header, messages });
     assert_eq!(cluster.counters(1).misdirected, 1);
     assert_eq!(cluster.node(1).status().members[1].incarnation, 100);

@@ -143,6 +143,7 @@ pub(super) fn standing(standing: Standing) -> &'static str {
         Standing::Unheard => "unheard",
         Standing::Up => "up",
         Standing::Suspect(_) => "suspect",
+        Standing::Deaf => "deaf",
         Standing::Down => "down",
     }
 }
@@ -281,6 +282,9 @@ fn told(node: NodeId, event: &Event) -> String {
         Event::PeerUp { peer } => format!("{node} hears {peer}"),
         Event::PeerSuspect { peer, score } => format!("{node} suspects {peer}, score {score:.2}"),
         Event::PeerDown { peer } => format!("{node} takes {peer} for down"),
+        Event::PeerDeaf { peer } => {
+            format!("{node} is told by {peer} that it does not hear {node}")
+        }
         Event::ClockDrift { peer, ahead_ms } => {
             format!("{node} ignores {peer}, whose clock is {ahead_ms} ms ahead")
         }

@@ -151,7 +151,7 @@ pub enum Look {
 pub enum Expect {
     /// The disk of a node holds exactly these live values for a key; none: nothing or a tombstone.
     Stored { node: NodeId, key: Bytes, values: Vec<Bytes> },
-    /// A node's opinion of a peer: `unheard`, `up`, `suspect` or `down`.
+    /// A node's opinion of a peer: `unheard`, `up`, `suspect`, `deaf` or `down`.
     Standing { node: NodeId, peer: NodeId, is: String },
     /// All running owners of a key hold the same record, to the byte.
     Agree { key: Bytes },

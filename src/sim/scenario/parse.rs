@@ -72,7 +72,7 @@ pub(super) const VERBS: &[(&str, &str)] = &[
     ),
 ];
 
-const STANDINGS: [&str; 4] = ["unheard", "up", "suspect", "down"];
+const STANDINGS: [&str; 5] = ["unheard", "up", "suspect", "deaf", "down"];
 const LINK_NAMES: [&str; 6] = ["delay", "loss", "duplicate", "reorder", "ordered", "bytes_per_s"];
 /// How long a bare `settle` waits.
 const SETTLE_US: u64 = 60_000_000;

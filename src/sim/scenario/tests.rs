@@ -69,7 +69,7 @@ fn any_link() -> impl Strategy<Value = Link> {
 }
 
 fn any_expect() -> impl Strategy<Value = Expect> {
-    let standings = ["unheard", "up", "suspect", "down"];
+    let standings = ["unheard", "up", "suspect", "deaf", "down"];
     prop_oneof![
         (any_node(), any_bytes(), prop::collection::vec(any_bytes(), 0..3)).prop_map(
             |(node, key, mut values)| {

@@ -5,7 +5,7 @@ clock n2 drift=10000ppm
 tick 49s
 get n2 color
 ---
-     0.200 ms  all nodes hear each other
+     0.400 ms  all nodes hear each other
  49000.400 ms  n2 get color: nothing (quorum, 2 of 3) after 0.400 ms
 
 tick 5s

@@ -4,7 +4,7 @@ cluster nodes=3 n=3 seed=1
 clock n1 offset=+3s
 tick 10ms
 ---
-     0.200 ms  all nodes hear each other
+     0.400 ms  all nodes hear each other
 
 put n1 color early
 tick 1ms

@@ -3,7 +3,7 @@ cluster nodes=3 n=3 seed=1
 clock n1 offset=+3s
 tick 10ms
 ---
-     0.200 ms  all nodes hear each other
+     0.400 ms  all nodes hear each other
 
 # n1 cannot reach the others, and writes at level one. A second later n2 writes.
 partition n1 | n2 n3
@@ -34,5 +34,5 @@ get n3 color level=all
 expect n2 holds color early
 expect replicas agree color
 ---
-  5100.200 ms  n1 hears n2 n3, n2 hears n1, n3 hears n1
+  5100.400 ms  n1 hears n2 n3, n2 hears n1, n3 hears n1
   5211.650 ms  n3 get color: early (all, 3 of 3) after 0.950 ms

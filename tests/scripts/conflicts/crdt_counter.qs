@@ -2,7 +2,7 @@
 cluster nodes=3 n=3 w=one seed=1 conflict=crdt conflict.type=pn_counter
 tick 10ms
 ---
-     0.200 ms  all nodes hear each other
+     0.400 ms  all nodes hear each other
 
 add n1 visits 5 level=all
 get n2 visits as=seen

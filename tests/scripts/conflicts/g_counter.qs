@@ -2,7 +2,7 @@
 cluster nodes=3 n=3 w=one seed=1 conflict=crdt conflict.type=g_counter
 tick 10ms
 ---
-     0.200 ms  all nodes hear each other
+     0.400 ms  all nodes hear each other
 
 partition n1 | n2 n3
 add n1 likes 1

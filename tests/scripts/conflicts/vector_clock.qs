@@ -3,7 +3,7 @@
 cluster nodes=3 n=3 w=one seed=1 conflict=vector_clock
 tick 10ms
 ---
-     0.200 ms  all nodes hear each other
+     0.400 ms  all nodes hear each other
 
 put n1 cart milk level=all as=before
 ---

@@ -5,7 +5,7 @@ cluster nodes=3 n=3 seed=1 judge=10ms \
   detection.suspect_after_ms=250 detection.down_after_ms=400
 tick 1s
 ---
-     0.200 ms  all nodes hear each other
+     0.400 ms  all nodes hear each other
 
 crash n3
 tick 300ms
@@ -32,6 +32,6 @@ tick 1ms
 expect n1 sees n3 up
 put n1 color green level=all
 ---
-  1505.750 ms  n1 hears n3, n2 hears n3
   1505.950 ms  n3 hears n1 n2
+  1506.150 ms  n1 hears n3, n2 hears n3
   1507.100 ms  n1 put color green: done (all, 3 of 3) after 0.550 ms

@@ -5,7 +5,7 @@ cluster nodes=3 n=3 seed=1 judge=10ms \
   detection.suspect_after_ms=250 detection.down_after_ms=400
 tick 1s
 ---
-     0.200 ms  all nodes hear each other
+     0.400 ms  all nodes hear each other
 
 pause n1
 get n1 color &
@@ -26,6 +26,9 @@ expect n1 sees n2 up
 expect n2 sees n1 up
 ---
   4000.550 ms  n1 has slept 2990 ms beyond its heartbeat and judges nobody
+  4000.550 ms  n1 is told by n2 that it does not hear n1
+  4000.550 ms  n1 is told by n3 that it does not hear n1
   4000.750 ms  n2 hears n1, n3 hears n1
+  4000.950 ms  n1 hears n2 n3
   4001.100 ms  n1 get color: red (quorum, 2 of 3) after 3001.100 ms
   4010.550 ms  settled

@@ -7,7 +7,7 @@ cluster nodes=2 n=2 seed=1 judge=1ms \
   detection.first_interval_ms=100 detection.min_interval_ms=10
 tick 10s
 ---
-     0.200 ms  all nodes hear each other
+     0.400 ms  all nodes hear each other
 
 crash n2
 tick 2s
@@ -20,4 +20,4 @@ restart n2
 tick 100ms
 expect n1 sees n2 up
 ---
- 12000.200 ms  all nodes hear each other
+ 12000.400 ms  all nodes hear each other

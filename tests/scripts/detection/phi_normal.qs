@@ -6,7 +6,7 @@ cluster nodes=2 n=2 seed=1 judge=1ms \
   detection.first_interval_ms=100 detection.min_interval_ms=10 detection.min_deviation_ms=30
 tick 10s
 ---
-     0.200 ms  all nodes hear each other
+     0.400 ms  all nodes hear each other
 
 crash n2
 tick 300ms
@@ -19,4 +19,4 @@ restart n2
 tick 100ms
 expect n1 sees n2 up
 ---
- 10300.200 ms  all nodes hear each other
+ 10300.400 ms  all nodes hear each other

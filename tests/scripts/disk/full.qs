@@ -3,7 +3,7 @@
 cluster nodes=3 n=3 seed=1
 tick 10ms
 ---
-     0.200 ms  all nodes hear each other
+     0.400 ms  all nodes hear each other
 
 put n1 color red level=all
 disk n1 full
@@ -32,6 +32,6 @@ tick 10ms
 put n2 color white level=all
 expect replicas agree color
 ---
-    12.900 ms  n2 hears n1, n3 hears n1
     13.100 ms  n1 hears n2 n3
+    13.300 ms  n2 hears n1, n3 hears n1
     23.250 ms  n2 put color white: done (all, 3 of 3) after 0.550 ms

@@ -2,7 +2,7 @@
 cluster nodes=3 n=3 sync=always seed=1
 tick 10ms
 ---
-     0.200 ms  all nodes hear each other
+     0.400 ms  all nodes hear each other
 
 put n1 color red level=all
 power_cut n1
@@ -20,5 +20,5 @@ tick 10ms
 get n2 color
 expect replicas agree color
 ---
-    10.750 ms  all nodes hear each other
+    10.950 ms  all nodes hear each other
     20.950 ms  n2 get color: red (quorum, 2 of 3) after 0.400 ms

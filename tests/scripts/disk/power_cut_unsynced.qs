@@ -3,7 +3,7 @@
 cluster nodes=3 n=3 sync=never seed=1
 tick 10ms
 ---
-     0.200 ms  all nodes hear each other
+     0.400 ms  all nodes hear each other
 
 put n1 color red level=all
 crash n1
@@ -18,7 +18,7 @@ restart n3
 tick 10ms
 get n1 color level=all
 ---
-    10.750 ms  all nodes hear each other
+    10.950 ms  all nodes hear each other
     20.950 ms  n1 get color: red (all, 3 of 3) after 0.400 ms
 
 # It does not survive the loss of power: a write that all replicas acknowledged is gone.
@@ -38,6 +38,6 @@ tick 10ms
 stored n1 color
 get n2 color level=all
 ---
-    21.700 ms  all nodes hear each other
+    21.900 ms  all nodes hear each other
 n1 holds color: red (an earlier actor at 10.000 ms); record 8cb1
     31.900 ms  n2 get color: red (all, 3 of 3) after 0.400 ms

@@ -2,7 +2,7 @@
 cluster nodes=3 n=3 seed=1
 tick 10ms
 ---
-     0.200 ms  all nodes hear each other
+     0.400 ms  all nodes hear each other
 
 disk n2 slow=80ms
 put n1 color red

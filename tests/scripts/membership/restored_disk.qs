@@ -4,14 +4,14 @@
 cluster nodes=3 n=3 seed=1
 tick 1s
 ---
-     0.200 ms  all nodes hear each other
+     0.400 ms  all nodes hear each other
 
 crash n1
 clock n1 offset=+8s
 restart n1
 tick 1s
 ---
-  1000.200 ms  n1 hears n2 n3, n2 hears n1, n3 hears n1
+  1000.400 ms  n1 hears n2 n3, n2 hears n1, n3 hears n1
 
 power_cut n1
 clock n1 offset=+0ms
@@ -20,9 +20,9 @@ tick 5s
 expect n2 sees n1 down
 status n2
 ---
-  2000.200 ms  n1 hears n2
   2000.200 ms  n1 is told of a later life of itself, 1769904009
-  2000.200 ms  n1 hears n3
+  2100.200 ms  n1 is told by n2 that it does not hear n1
+  2100.200 ms  n1 is told by n3 that it does not hear n1
   4100.000 ms  n2 suspects n1, score 2.10
   4100.000 ms  n3 suspects n1, score 2.10
   5100.000 ms  n2 takes n1 for down
@@ -37,4 +37,4 @@ tick 200ms
 expect n2 sees n1 up
 ---
   7000.200 ms  n1 is told of a later life of itself, 1769904009
- 12000.200 ms  n1 hears n2 n3, n2 hears n1, n3 hears n1
+ 12000.400 ms  n1 hears n2 n3, n2 hears n1, n3 hears n1

@@ -3,7 +3,7 @@
 cluster nodes=3 n=3 seed=1
 tick 10ms
 ---
-     0.200 ms  all nodes hear each other
+     0.400 ms  all nodes hear each other
 
 put n1 color red level=all
 crash n3
@@ -11,8 +11,8 @@ restart n3 epoch=2
 tick 10ms
 ---
     10.550 ms  n1 put color red: done (all, 3 of 3) after 0.550 ms
-    10.750 ms  n1 hears n3, n2 hears n3
     10.950 ms  n3 hears n1 n2
+    11.150 ms  n1 hears n3, n2 hears n3
 
 put n1 color blue level=all
 put n1 color blue

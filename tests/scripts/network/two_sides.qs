@@ -4,7 +4,7 @@ cluster nodes=3 n=3 seed=1 judge=10ms \
   detection.suspect_after_ms=250 detection.down_after_ms=400
 tick 10ms
 ---
-     0.200 ms  all nodes hear each other
+     0.400 ms  all nodes hear each other
 
 put n1 color red level=all
 partition n1 | n2 n3
@@ -45,5 +45,5 @@ tick 500ms
 get n1 color level=all
 expect replicas agree color
 ---
-   800.200 ms  n1 hears n2 n3, n2 hears n1, n3 hears n1
+   800.400 ms  n1 hears n2 n3, n2 hears n1, n3 hears n1
   1216.500 ms  n1 get color: green (all, 3 of 3) after 0.550 ms

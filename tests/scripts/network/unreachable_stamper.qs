@@ -1,10 +1,11 @@
-# n1 hears its peers, and its messages to n4 are lost: a peer that is heard counts as alive. n4 is
-# the first owner of the key, and one write is stamped by one replica, so n1 does not try another.
+# n1 hears its peers, and its messages to n4 are lost: n4 counts as alive until it has noticed and
+# tells in a heartbeat that it does not hear n1. n4 is the first owner of the key, and one write is
+# stamped by one replica, so n1 does not try another.
 cluster nodes=5 n=3 seed=1
 tick 10ms
 owners color
 ---
-     0.200 ms  all nodes hear each other
+     0.400 ms  all nodes hear each other
 color belongs to n4, n2, n3
 
 cut n1 -> n4

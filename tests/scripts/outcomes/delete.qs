@@ -2,7 +2,7 @@
 cluster nodes=3 n=3 seed=1
 tick 10ms
 ---
-     0.200 ms  all nodes hear each other
+     0.400 ms  all nodes hear each other
 
 put n1 color red level=all
 crash n3
@@ -26,8 +26,8 @@ get n1 color level=all
 expect replicas agree color
 expect n3 holds color nothing
 ---
-    65.600 ms  n1 hears n3, n2 hears n3
     65.800 ms  n3 hears n1 n2
+    66.000 ms  n1 hears n3, n2 hears n3
 n3 holds color: red (n1 at 10.000 ms); record 8cb1
     75.400 ms  n3 get color: red (one, 1 of 3) after 0.000 ms
     75.950 ms  n3 get color: nothing (quorum, 2 of 3) after 0.550 ms

@@ -4,7 +4,7 @@ cluster nodes=3 n=3 seed=1 judge=10ms \
   detection.suspect_after_ms=250 detection.down_after_ms=400
 tick 10ms
 ---
-     0.200 ms  all nodes hear each other
+     0.400 ms  all nodes hear each other
 
 put n1 color red level=all
 crash n2
@@ -32,6 +32,6 @@ restart n2
 tick 10ms
 get n1 color
 ---
-   610.750 ms  n1 hears n2
    610.950 ms  n2 hears n1
+   611.150 ms  n1 hears n2
    620.950 ms  n1 get color: red (quorum, 2 of 3) after 0.400 ms

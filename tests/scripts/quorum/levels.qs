@@ -2,7 +2,7 @@
 cluster nodes=3 n=3 seed=1
 tick 10ms
 ---
-     0.200 ms  all nodes hear each other
+     0.400 ms  all nodes hear each other
 
 link n1 -> n3 delay="constant(20ms)"
 link n3 -> n1 delay="constant(20ms)"

@@ -3,7 +3,7 @@
 cluster nodes=5 n=3 seed=1
 tick 10ms
 ---
-     0.200 ms  all nodes hear each other
+     0.400 ms  all nodes hear each other
 
 owners color
 put n1 color red

@@ -10,7 +10,7 @@ tick 3s
 expect n3 sees n1 up
 put n3 color blue
 ---
-     0.200 ms  all nodes hear each other
+     0.400 ms  all nodes hear each other
     10.550 ms  n1 put color red: done (quorum, 2 of 3) after 0.550 ms
    100.200 ms  n3 ignores n2, whose clock is 549 ms ahead
   2100.000 ms  n3 suspects n2, score 2.10

@@ -14,11 +14,11 @@ add n1 color 3
 get n1 color level=all
 expect n2 holds color 18
 ---
-     0.200 ms  all nodes hear each other
+     0.400 ms  all nodes hear each other
 color belongs to n4, n2, n3
     10.950 ms  n1 add color 10: done (all, 3 of 3) after 0.950 ms
     31.900 ms  n1 add color 5: done (quorum, 2 of 3) after 20.950 ms
-    32.100 ms  n1 hears n4, n2 hears n4, n3 hears n4, n5 hears n4
     32.300 ms  n4 hears n1 n2 n3 n5
+    32.500 ms  n1 hears n4, n2 hears n4, n3 hears n4, n5 hears n4
     42.850 ms  n1 add color 3: done (quorum, 2 of 3) after 0.950 ms
     43.250 ms  n1 get color: 18 (all, 3 of 3) after 0.400 ms

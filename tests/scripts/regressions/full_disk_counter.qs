@@ -9,7 +9,7 @@ add n1 visits 3
 get n2 visits
 expect n2 holds visits 18
 ---
-     0.200 ms  all nodes hear each other
+     0.400 ms  all nodes hear each other
     10.550 ms  n1 add visits 10: done (all, 3 of 3) after 0.550 ms
     11.100 ms  n1 add visits 5: done (quorum, 2 of 3) after 0.550 ms
     12.050 ms  n1 add visits 3: done (quorum, 2 of 3) after 0.950 ms

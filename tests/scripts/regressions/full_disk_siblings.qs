@@ -8,7 +8,7 @@ put n1 cart eggs
 get n2 cart
 expect n2 holds cart milk eggs
 ---
-     0.200 ms  all nodes hear each other
+     0.400 ms  all nodes hear each other
     10.550 ms  n1 put cart milk: done (quorum, 2 of 3) after 0.550 ms
     11.500 ms  n1 put cart eggs: done (quorum, 2 of 3) after 0.950 ms
     11.900 ms  n2 get cart: siblings milk and eggs (quorum, 2 of 3) after 0.400 ms
