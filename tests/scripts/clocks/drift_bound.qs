@@ -5,7 +5,7 @@ cluster nodes=3 n=3 seed=1 max_clock_drift=500ms judge=10ms \
   detection.suspect_after_ms=250 detection.down_after_ms=400
 tick 10ms
 ---
-     0.200 ms  all nodes hear each other
+     0.400 ms  all nodes hear each other
 
 clock n1 offset=+2s
 put n1 color red timeout=50ms
@@ -44,8 +44,8 @@ tick 500ms
 put n1 color white
 stored n1 color
 ---
-   600.200 ms  n2 hears n1, n3 hears n1
-   700.200 ms  n1 hears n2 n3
+   600.400 ms  n1 hears n2 n3
+   600.600 ms  n2 hears n1, n3 hears n1
   1066.900 ms  n1 put color white: done (quorum, 2 of 3) after 0.950 ms
 n1 holds color: red (n1 at 2010.000 ms); record 87bf
 

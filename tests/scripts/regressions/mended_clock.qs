@@ -12,7 +12,7 @@ get n2 shape level=all
 status n1
 expect n2 holds shape late
 ---
-     0.200 ms  all nodes hear each other
+     0.400 ms  all nodes hear each other
     10.150 ms  n1 put color red: done (one, 1 of 3) after 0.150 ms
     10.200 ms  n2 ignores n1, whose clock is 599999 ms ahead
     10.200 ms  n3 ignores n1, whose clock is 599999 ms ahead
