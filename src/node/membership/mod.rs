@@ -48,9 +48,9 @@
 //!   is up.
 //! * A node that starts with a lower incarnation than a former life, for instance on a new disk
 //!   after its clock had been ahead, is ignored by its peers and finds them deaf, until it is
-//!   started again with its clock past that number. It is told, by gossip, and logs it. To raise its number
-//!   while it runs it would have to write the new one to its disk before a word of the new life is
-//!   sent, as at a start, since a number that is used twice makes its batches copies of each other;
+//!   started again with its clock past that number. It is told, by gossip, and logs it. To raise
+//!   its number while it runs it would have to write the new one to its disk before a word of the
+//!   new life is sent, as at a start, since a number that is used twice makes its batches copies;
 //!   and to tell that case from two processes under one id, who would outbid each other for ever.
 
 mod gossip;

@@ -204,7 +204,11 @@ fn refusals_say_where_what_and_what_is_allowed() {
         ("clock n1 offset=5", "column 10: found `offset=5`; allowed: a duration with a sign"),
         ("clock n1 drift=1e9ppm", "allowed: parts per million from -500000ppm"),
         ("disk n1 fill", "column 9: found `fill`; did you mean `full`? allowed: full, free"),
-        ("expect n1 sees n2 dead", "column 19: found `dead`; allowed: unheard, up"),
+        ("expect n1 sees n2 gone", "column 19: found `gone`; allowed: unheard, up"),
+        (
+            "expect n1 sees n2 dead",
+            "column 19: found `dead`; did you mean `deaf`? allowed: unheard",
+        ),
         ("expect n1 had a", "column 11: found `had`; allowed: holds, sees"),
         ("restart n1 epoch=0", "column 12: found `epoch=0`; allowed: a number from 1"),
         ("put n1 a \"b", "column 10: this quote has no end"),
