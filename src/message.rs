@@ -64,8 +64,10 @@ pub enum Message {
     Refused { id: RequestId, reason: Refused },
     /// I live. Direct, to every peer, each heartbeat interval; what detectors hear. `hears` is the
     /// life of the receiver that the sender hears at present, 0 where it hears none: one who is
-    /// heard and does not hear would take requests for ever that never reach it.
-    Heartbeat { incarnation: u64, hears: u64 },
+    /// heard and does not hear would take requests for ever that never reach it. One that is sent
+    /// `aside`, between two beats, tells just that: it is no part of the rhythm that detectors
+    /// learn.
+    Heartbeat { incarnation: u64, hears: u64, aside: bool },
     /// What I know of the members, in short: answer with what is newer and ask for what is older.
     Gossip { digests: Vec<Digest> },
     /// What the digests' sender did not know, and the ids that it should tell about.

@@ -436,9 +436,9 @@ impl Node {
                 let (coordinator, _, mut turn) = self.turn(now, out);
                 coordinator.answer(&mut turn, id, from, message);
             }
-            Message::Heartbeat { incarnation, hears } => {
+            Message::Heartbeat { incarnation, hears, aside } => {
                 let (membership, mut scene) = self.scene(now, out);
-                let beat = Beat { incarnation, hears, newest: sender.newest };
+                let beat = Beat { incarnation, hears, aside, newest: sender.newest };
                 membership.heard(&mut scene, from, beat);
             }
             Message::Gossip { digests } => {

@@ -228,7 +228,10 @@ mod tests {
         let (epoch, clock, incarnation, sent_us) = (1, 0, 1, 0);
         let (from, to, wall_us, sequence) = (ONE, TWO, 0, 1);
         let header = Header { from, to, epoch, clock, incarnation, sent_us, wall_us, sequence };
-        Packet { header, messages: vec![Message::Heartbeat { incarnation: 1, hears: 0 }] }
+        Packet {
+            header,
+            messages: vec![Message::Heartbeat { incarnation: 1, hears: 0, aside: false }],
+        }
     }
 
     fn arrivals(link: Link, count: u64) -> Vec<u64> {

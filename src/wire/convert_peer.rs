@@ -59,8 +59,8 @@ pub fn encode_message(message: Message) -> PeerMessage {
             (id, Body::Found(Found { record: record.map(|record| record.encode()) }))
         }
         Message::Refused { id, reason } => (id, Body::Refused(encode_refused(reason))),
-        Message::Heartbeat { incarnation, hears } => {
-            (0, Body::Heartbeat(Heartbeat { incarnation, hears }))
+        Message::Heartbeat { incarnation, hears, aside } => {
+            (0, Body::Heartbeat(Heartbeat { incarnation, hears, aside }))
         }
         Message::Gossip { digests } => {
             (0, Body::Gossip(Gossip { digests: digests.into_iter().map(encode_digest).collect() }))
@@ -95,8 +95,8 @@ pub fn decode_message(message: PeerMessage) -> Result<Message, Malformed> {
             Message::Found { id, record }
         }
         Some(Body::Refused(refused)) => Message::Refused { id, reason: decode_refused(refused)? },
-        Some(Body::Heartbeat(Heartbeat { incarnation, hears })) => {
-            Message::Heartbeat { incarnation, hears }
+        Some(Body::Heartbeat(Heartbeat { incarnation, hears, aside })) => {
+            Message::Heartbeat { incarnation, hears, aside }
         }
         Some(Body::Gossip(gossip)) => {
             Message::Gossip { digests: gossip.digests.into_iter().map(decode_digest).collect() }
@@ -287,8 +287,11 @@ mod tests {
             },
         );
         prop_oneof![
-            any::<[u64; 2]>()
-                .prop_map(|[incarnation, hears]| Message::Heartbeat { incarnation, hears }),
+            any::<(u64, u64, bool)>().prop_map(|(incarnation, hears, aside)| Message::Heartbeat {
+                incarnation,
+                hears,
+                aside
+            }),
             vec(digest, 0..4).prop_map(|digests| Message::Gossip { digests }),
             (vec(member, 0..3), vec(any::<u64>().prop_map(NodeId), 0..3))
                 .prop_map(|(members, wanted)| Message::GossipReply { members, wanted }),

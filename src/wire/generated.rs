@@ -440,6 +440,9 @@ pub struct Heartbeat {
     /// The incarnation of the receiver that the sender hears at present; 0: none.
     #[prost(uint64, tag = "2")]
     pub hears: u64,
+    /// Sent between two beats to tell `hears`: detectors pass over it.
+    #[prost(bool, tag = "3")]
+    pub aside: bool,
 }
 #[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct Digest {

@@ -11,8 +11,8 @@ const GRACE_INTERVALS: u64 = 10;
 pub(super) struct Liveness {
     /// The detector's verdict and the peer's word together.
     standing: Standing,
-    /// The detector's verdict alone: what we tell the peer.
-    hearing: bool,
+    /// The detector's latest verdict alone: what we tell the peer.
+    verdict: Standing,
     word: Word,
     /// The life that was heard last; 0: none.
     incarnation: u64,
@@ -36,6 +36,8 @@ pub(in crate::node) struct Beat {
     pub incarnation: u64,
     /// The life of ours that the sender hears; 0: none.
     pub hears: u64,
+    /// It tells whom the sender hears and is no beat.
+    pub aside: bool,
     /// It was not overtaken on its way by a later one.
     pub newest: bool,
 }
@@ -43,10 +45,20 @@ pub(in crate::node) struct Beat {
 /// What a heartbeat turned out to be.
 #[derive(Clone, Debug, PartialEq)]
 pub(super) enum Heard {
-    /// Of the present life. `answer`: we did not hear the peer before, which it should know.
-    Now { changed: Option<Event>, answer: bool },
+    /// Of the present life. `news`: what the peer should be told at once of our hearing.
+    Now { changed: Option<Event>, news: News },
     /// Sent by an incarnation that has been followed by another.
     FormerLife,
+}
+
+/// What a heartbeat changed in our hearing.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum News {
+    None,
+    /// It is the first of its life.
+    First,
+    /// It is the first after a silence.
+    Again,
 }
 
 impl Liveness {
@@ -58,7 +70,7 @@ impl Liveness {
     pub fn unheard(now_us: u64, heartbeat_interval_us: u64) -> Self {
         Liveness {
             standing: Standing::Unheard,
-            hearing: false,
+            verdict: Standing::Unheard,
             word: Word::Awaited,
             incarnation: 0,
             detector: None,
@@ -76,7 +88,7 @@ impl Liveness {
 
     /// The life of the peer that we hear; 0: none.
     pub fn hears(&self) -> u64 {
-        if self.hearing { self.incarnation } else { 0 }
+        if self.verdict.is_alive() { self.incarnation } else { 0 }
     }
 
     /// Feeds the detector. `own_life` is ours: the peer hears us if that is what it names.
@@ -91,29 +103,46 @@ impl Liveness {
         if beat.incarnation < self.incarnation {
             return Heard::FormerLife;
         }
+        let hears_us = beat.hears == own_life;
+        if beat.aside {
+            return Heard::Now { changed: self.told_aside(peer, beat, hears_us), news: News::None };
+        }
         let first = beat.incarnation > self.incarnation || self.detector.is_none();
         if first {
             self.detector = None;
         }
         self.incarnation = beat.incarnation;
         self.detector.get_or_insert_with(|| detection.build()).heard(now_us);
-        let answer = first || !self.hearing;
-        self.hearing = true;
-        self.word = match (beat.newest, beat.hears == own_life) {
-            (true, true) => Word::Hears,
-            (true, false) if !answer => Word::Deaf,
-            _ if answer => Word::Awaited,
-            _ => self.word,
+        let news = match self.verdict.is_alive() {
+            _ if first => News::First,
+            true => News::None,
+            false => News::Again,
         };
-        let changed = self.stand(peer, Standing::Up);
+        self.verdict = Standing::Up;
+        self.word = match (beat.newest, hears_us) {
+            (true, true) => Word::Hears,
+            _ if news != News::None => Word::Awaited,
+            (true, false) => Word::Deaf,
+            (false, _) => self.word,
+        };
+        let changed = self.stand(peer);
         let again_up = first && self.standing == Standing::Up;
         let changed = changed.or(again_up.then_some(Event::PeerUp { peer }));
-        Heard::Now { changed, answer }
+        Heard::Now { changed, news }
+    }
+
+    /// The word counts, of a life that is heard; the detector learns nothing.
+    fn told_aside(&mut self, peer: NodeId, beat: Beat, hears_us: bool) -> Option<Event> {
+        if !beat.newest || self.hears() != beat.incarnation {
+            return None;
+        }
+        self.word = if hears_us { Word::Hears } else { Word::Deaf };
+        self.stand(peer)
     }
 
     /// Asks the detector, and tells when the opinion changed in kind.
     pub fn judge(&mut self, peer: NodeId, now_us: u64) -> Option<Event> {
-        let verdict = match &self.detector {
+        self.verdict = match &self.detector {
             None if now_us < self.grace_until_us => Standing::Unheard,
             None => Standing::Down,
             Some(detector) => match detector.verdict(now_us) {
@@ -122,16 +151,15 @@ impl Liveness {
                 Verdict::Down => Standing::Down,
             },
         };
-        self.hearing = verdict.is_alive();
-        self.stand(peer, verdict)
+        self.stand(peer)
     }
 
     /// Puts the verdict and the peer's word together.
-    fn stand(&mut self, peer: NodeId, verdict: Standing) -> Option<Event> {
+    fn stand(&mut self, peer: NodeId) -> Option<Event> {
         let standing = match self.word {
-            Word::Awaited if verdict.is_alive() => Standing::Unheard,
-            Word::Deaf if verdict.is_alive() => Standing::Deaf,
-            _ => verdict,
+            Word::Awaited if self.verdict.is_alive() => Standing::Unheard,
+            Word::Deaf if self.verdict.is_alive() => Standing::Deaf,
+            _ => self.verdict,
         };
         let before = std::mem::replace(&mut self.standing, standing);
         if std::mem::discriminant(&before) == std::mem::discriminant(&standing) {
@@ -157,7 +185,7 @@ mod tests {
     const OWN_LIFE: u64 = 40;
 
     fn beat(incarnation: u64, hears: u64) -> Beat {
-        Beat { incarnation, hears, newest: true }
+        Beat { incarnation, hears, aside: false, newest: true }
     }
 
     fn hear(liveness: &mut Liveness, now_us: u64, beat: Beat) -> Heard {
@@ -174,7 +202,7 @@ mod tests {
         assert_eq!(liveness.hears(), 0);
         let changed = Some(Event::PeerUp { peer: PEER });
         let first = hear(&mut liveness, 12 * SECOND, beat(1, OWN_LIFE));
-        assert_eq!(first, Heard::Now { changed, answer: true });
+        assert_eq!(first, Heard::Now { changed, news: News::First });
         assert_eq!((liveness.standing(), liveness.hears()), (Standing::Up, 1));
     }
 
@@ -186,24 +214,24 @@ mod tests {
         }
         let changed = Some(Event::PeerUp { peer: PEER });
         let first = hear(&mut liveness, SECOND, beat(6, OWN_LIFE));
-        assert_eq!(first, Heard::Now { changed, answer: true });
+        assert_eq!(first, Heard::Now { changed, news: News::First });
         assert_eq!(hear(&mut liveness, SECOND, beat(5, OWN_LIFE)), Heard::FormerLife);
         let again = hear(&mut liveness, 2 * SECOND, beat(6, OWN_LIFE));
-        assert_eq!(again, Heard::Now { changed: None, answer: false });
+        assert_eq!(again, Heard::Now { changed: None, news: News::None });
         assert_eq!(liveness.incarnation(), 6);
     }
 
     #[test]
     fn a_peer_is_up_once_it_names_this_very_life_and_deaf_when_it_does_not() {
         let mut liveness = Liveness::unheard(0, SECOND);
-        let now = |changed, answer| Heard::Now { changed, answer };
-        assert_eq!(hear(&mut liveness, 1, beat(6, 0)), now(None, true));
+        let now = |changed, news| Heard::Now { changed, news };
+        assert_eq!(hear(&mut liveness, 1, beat(6, 0)), now(None, News::First));
         assert_eq!(liveness.standing(), Standing::Unheard, "it could not know of us");
         assert_eq!(liveness.hears(), 6, "hearing does not depend on being heard");
         let up = Some(Event::PeerUp { peer: PEER });
-        assert_eq!(hear(&mut liveness, 2, beat(6, OWN_LIFE)), now(up, false));
+        assert_eq!(hear(&mut liveness, 2, beat(6, OWN_LIFE)), now(up, News::None));
         let deaf = Some(Event::PeerDeaf { peer: PEER });
-        assert_eq!(hear(&mut liveness, 3, beat(6, OWN_LIFE - 1)), now(deaf, false));
+        assert_eq!(hear(&mut liveness, 3, beat(6, OWN_LIFE - 1)), now(deaf, News::None));
         assert_eq!(liveness.judge(PEER, 4), None, "the detector alone makes nobody up");
         assert_eq!((liveness.standing(), liveness.hears()), (Standing::Deaf, 6));
     }
@@ -213,7 +241,7 @@ mod tests {
         let mut liveness = Liveness::unheard(0, SECOND);
         hear(&mut liveness, 1, beat(6, OWN_LIFE));
         let overtaken = Beat { newest: false, ..beat(6, 0) };
-        let nothing = Heard::Now { changed: None, answer: false };
+        let nothing = Heard::Now { changed: None, news: News::None };
         assert_eq!(hear(&mut liveness, 2, overtaken), nothing);
         assert_eq!(liveness.standing(), Standing::Up);
     }
@@ -225,9 +253,33 @@ mod tests {
         assert_eq!(liveness.judge(PEER, 900 * SECOND), Some(Event::PeerDown { peer: PEER }));
         assert_eq!(liveness.hears(), 0);
         let first = hear(&mut liveness, 901 * SECOND, beat(6, 0));
-        assert_eq!(first, Heard::Now { changed: None, answer: true });
+        assert_eq!(first, Heard::Now { changed: None, news: News::Again });
         let changed = Some(Event::PeerUp { peer: PEER });
         let second = hear(&mut liveness, 901 * SECOND + 1, beat(6, OWN_LIFE));
-        assert_eq!(second, Heard::Now { changed, answer: false });
+        assert_eq!(second, Heard::Now { changed, news: News::None });
+    }
+
+    #[test]
+    fn what_is_said_aside_counts_and_teaches_the_detector_nothing() {
+        let (mut taught, mut told) = (Liveness::unheard(0, SECOND), Liveness::unheard(0, SECOND));
+        for liveness in [&mut taught, &mut told] {
+            (1..50).for_each(|at_s| drop(hear(liveness, at_s * SECOND, beat(6, 0))));
+            assert_eq!(liveness.standing(), Standing::Deaf);
+        }
+        let aside = Beat { aside: true, ..beat(6, OWN_LIFE) };
+        let up = Some(Event::PeerUp { peer: PEER });
+        let now = Heard::Now { changed: up, news: News::None };
+        assert_eq!(hear(&mut told, 49 * SECOND + 900_000, aside), now);
+        let silent = |liveness: &mut Liveness| {
+            (49..900).find(|at_s| {
+                liveness.judge(PEER, at_s * SECOND);
+                liveness.standing() == Standing::Down
+            })
+        };
+        assert!(silent(&mut taught).is_some());
+        assert_eq!(silent(&mut taught), silent(&mut told));
+        let nothing = Heard::Now { changed: None, news: News::None };
+        assert_eq!(hear(&mut told, 901 * SECOND, aside), nothing, "only a beat ends a silence");
+        assert_eq!(told.standing(), Standing::Down);
     }
 }

@@ -40,6 +40,9 @@
 //! on hearing and the other way round, two nodes would wait for each other for ever. Only the
 //! latest word of a peer counts, by the numbers of its batches; an overtaken one is of the past.
 //!
+//! Who hears a peer again after a silence tells it at once, and aside: were that one more beat, each
+//! mistake of one detector would feed the other one, and the more mistakes, the better it would look.
+//!
 //! # Caveats
 //!
 //! * That a peer became deaf shows as late as its own detector's verdict and one heartbeat more:
@@ -60,7 +63,7 @@ use super::routing::{Owners, Set};
 use super::{Boot, Counters, Effect, Event, MemberStatus, Now, Settings, Standing, Timer};
 use crate::message::{MemberState, Message};
 pub(super) use liveness::Beat;
-use liveness::{Heard, Liveness};
+use liveness::{Heard, Liveness, News};
 use quorate_strategies::{Choice, Detection, NodeId};
 use rand::SeedableRng;
 use rand_xoshiro::Xoshiro256PlusPlus;
@@ -188,7 +191,8 @@ impl Membership {
         for member in self.members.iter_mut().filter(|member| member.state.id != own) {
             if !std::mem::take(&mut member.muted) {
                 let hears = member.liveness.hears();
-                scene.send(member.state.id, Message::Heartbeat { incarnation, hears });
+                scene
+                    .send(member.state.id, Message::Heartbeat { incarnation, hears, aside: false });
             }
         }
         let at_us = scene.now.mono_us + self.heartbeat_interval_us;
@@ -196,8 +200,9 @@ impl Membership {
     }
 
     /// A heartbeat arrived. One that makes us hear the peer, the first of a life or the first after
-    /// a silence, is answered at once, so that the peer knows that we do. The answer makes nobody
-    /// hear who did not, except where it is a first one itself: so there is no third answer.
+    /// a silence, is answered at once, so that the peer knows that we do. The answer to a first one
+    /// is a greeting, which may be a first one to the peer; after a silence it is said aside, and
+    /// nothing said aside is answered.
     pub fn heard(&mut self, scene: &mut Scene, from: NodeId, beat: Beat) {
         let plausible = scene.is_plausible(beat.incarnation);
         let Some(index) = self.index(from).filter(|_| from != self.id) else { return };
@@ -209,12 +214,12 @@ impl Membership {
         let (own_life, now_us) = (self.incarnation, scene.now.mono_us);
         match member.liveness.heard(from, own_life, now_us, beat, &self.detection) {
             Heard::FormerLife => scene.counters.incarnations_ignored += 1,
-            Heard::Now { changed, answer } => {
+            Heard::Now { changed, news } => {
                 let hears = member.liveness.hears();
                 changed.into_iter().for_each(|event| scene.event(event));
-                if answer {
-                    let incarnation = self.incarnation;
-                    scene.send(from, Message::Heartbeat { incarnation, hears });
+                if news != News::None {
+                    let (incarnation, aside) = (self.incarnation, news == News::Again);
+                    scene.send(from, Message::Heartbeat { incarnation, hears, aside });
                 }
             }
         }

@@ -11,7 +11,7 @@ fn standing(cluster: &Cluster, at: u64, of: u64) -> Standing {
 /// One that hears the receiver.
 fn heartbeat(cluster: &mut Cluster, from: u64, to: u64, incarnation: u64) {
     let hears = cluster.node(to).status().incarnation;
-    tell(cluster, from, to, Message::Heartbeat { incarnation, hears });
+    tell(cluster, from, to, Message::Heartbeat { incarnation, hears, aside: false });
 }
 
 fn tell(cluster: &mut Cluster, from: u64, to: u64, message: Message) {
@@ -168,7 +168,8 @@ fn a_peer_is_not_up_because_it_heard_a_former_life_of_ours() {
     let mut cluster = Cluster::empty(settings(3, 3));
     cluster.boot(NodeId(1), 101);
     for hears in [100, 100, 102] {
-        tell(&mut cluster, 2, 1, Message::Heartbeat { incarnation: 100, hears });
+        let message = Message::Heartbeat { incarnation: 100, hears, aside: false };
+        tell(&mut cluster, 2, 1, message);
         assert!(!standing(&cluster, 1, 2).is_alive(), "{hears}");
     }
     heartbeat(&mut cluster, 2, 1, 100);
@@ -317,7 +318,7 @@ fn a_batch_for_somebody_else_is_dropped() {
     let (from, to) = (NodeId(2), NodeId(3));
     let (incarnation, sent_us, wall_us, sequence) = (1, 0, 0, 1);
     let header = Header { from, to, epoch: 1, clock: 0, incarnation, sent_us, wall_us, sequence };
-    let messages = vec![Message::Heartbeat { incarnation: 999, hears: 100 }];
+    let messages = vec![Message::Heartbeat { incarnation: 999, hears: 100, aside: false }];
     cluster.step(NodeId(1), Input::Peer { header, messages });
     assert_eq!(cluster.counters(1).misdirected, 1);
     assert_eq!(cluster.node(1).status().members[1].incarnation, 100);

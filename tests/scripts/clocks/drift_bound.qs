@@ -44,8 +44,10 @@ tick 500ms
 put n1 color white
 stored n1 color
 ---
-   600.400 ms  n1 hears n2 n3
-   600.600 ms  n2 hears n1, n3 hears n1
+   700.200 ms  n2 is told by n1 that it does not hear n2
+   700.200 ms  n3 is told by n1 that it does not hear n3
+   700.200 ms  n1 hears n2 n3
+   700.400 ms  n2 hears n1, n3 hears n1
   1066.900 ms  n1 put color white: done (quorum, 2 of 3) after 0.950 ms
 n1 holds color: red (n1 at 2010.000 ms); record 87bf
 
