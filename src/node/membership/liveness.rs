@@ -263,7 +263,9 @@ mod tests {
     fn what_is_said_aside_counts_and_teaches_the_detector_nothing() {
         let (mut taught, mut told) = (Liveness::unheard(0, SECOND), Liveness::unheard(0, SECOND));
         for liveness in [&mut taught, &mut told] {
-            (1..50).for_each(|at_s| drop(hear(liveness, at_s * SECOND, beat(6, 0))));
+            for at_s in 1..50 {
+                hear(liveness, at_s * SECOND, beat(6, 0));
+            }
             assert_eq!(liveness.standing(), Standing::Deaf);
         }
         let aside = Beat { aside: true, ..beat(6, OWN_LIFE) };

@@ -40,8 +40,9 @@
 //! on hearing and the other way round, two nodes would wait for each other for ever. Only the
 //! latest word of a peer counts, by the numbers of its batches; an overtaken one is of the past.
 //!
-//! Who hears a peer again after a silence tells it at once, and aside: were that one more beat, each
-//! mistake of one detector would feed the other one, and the more mistakes, the better it would look.
+//! Who hears a peer again after a silence tells it at once, and aside: were that one more beat,
+//! each mistake of one detector would feed the other one, and the more mistakes, the better it
+//! would look.
 //!
 //! # Caveats
 //!
