@@ -37,6 +37,17 @@ pub struct Header {
     /// Numbers the batches from this sender to this receiver, from 1, growing. A number that comes
     /// again is a copy, and is dropped: an Apply that is done twice is two versions of one write.
     pub sequence: u64,
+    /// What the sender has heard of the receiver.
+    pub heard: Heard,
+}
+
+/// The newest that one node has heard of another: both figures are the other's own.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Heard {
+    /// Its life. 0: nothing was heard.
+    pub incarnation: u64,
+    /// Its monotonic clock, when it sent.
+    pub sent_us: u64,
 }
 
 /// Names a request at its coordinator. Answers carry it back; an unknown one is late and is
@@ -87,6 +98,10 @@ pub enum Refused {
     Expired,
     #[error("the resolver refused: {0}")]
     Resolver(String),
+    /// Before anything was stamped: who asked did not know this life of the replica yet, and may
+    /// have asked an earlier one the same.
+    #[error("the request was meant for an earlier life of this replica")]
+    FormerLife,
     /// Before anything was stamped: this replica can keep nothing any more.
     #[error("this replica takes no writes since an earlier error of its disk")]
     ReadOnly,
@@ -96,6 +111,13 @@ pub enum Refused {
     ClockAhead { ahead_ms: u64 },
     #[error("storage: {0}")]
     Storage(String),
+}
+
+impl Refused {
+    /// Whether the replica has not stamped the write and will not, while another owner might.
+    pub fn is_before_the_stamp(&self) -> bool {
+        matches!(self, Refused::FormerLife | Refused::ReadOnly | Refused::ClockAhead { .. })
+    }
 }
 
 /// A member in short, for comparison.

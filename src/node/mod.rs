@@ -77,7 +77,7 @@ pub use routing::Routing;
 pub use settings::{Address, BadSettings, Boot, IN_FLIGHT_MAX, REPLICAS_MAX, Settings};
 pub use status::{Counters, Histogram, InFlight, MemberStatus, Outcomes, Standing, Status};
 
-use crate::message::{Header, Message, Reply, Request};
+use crate::message::{Header, Heard, Message, Reply, Request};
 use bytes::Bytes;
 use clock::{Clock, Drift};
 use coordinator::Coordinator;
@@ -307,7 +307,13 @@ impl Node {
         let (from, epoch) = (self.settings.id, self.routing.epoch());
         let (clock, incarnation) = (self.clock.peek(now.wall_us), self.boot.incarnation);
         let Now { mono_us: sent_us, wall_us } = now;
-        Header { from, to, epoch, clock, incarnation, sent_us, wall_us, sequence }
+        let heard = self.heard(to);
+        Header { from, to, epoch, clock, incarnation, sent_us, wall_us, sequence, heard }
+    }
+
+    /// What goes into a header to a peer: the newest that was heard of it.
+    pub fn heard(&self, of: NodeId) -> Heard {
+        self.transits.heard(of)
     }
 
     /// Whether a majority of every range's owners is alive, as far as this node has heard, and it
@@ -406,7 +412,7 @@ impl Node {
             return;
         }
         self.newest_epoch = self.newest_epoch.max(header.epoch);
-        let Some(sender) = self.transits.observe(header, now.mono_us) else {
+        let Some(sender) = self.transits.observe(header, self.boot.incarnation, now.mono_us) else {
             self.counters.copies_dropped += 1;
             return;
         };

@@ -196,6 +196,7 @@ impl Driver {
             }
         }
         self.step(now, Input::Peer { header, messages });
+        self.peers.heard(header.from, self.node.heard(header.from));
     }
 
     /// Applies all effects, and those of what they answer at once, then lets everything leave.

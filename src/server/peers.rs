@@ -15,10 +15,11 @@ use super::inbox::{Inbound, Sender};
 use super::outbox::{Outbox, Weigh};
 use super::shared::Shared;
 use super::{HTTP2_FRAME_BYTES, HTTP2_WINDOW_BYTES};
-use crate::message::Message;
+use crate::message::{Heard, Message};
 use crate::wire::peer_client::PeerClient;
 use crate::wire::peer_server::Peer;
 use crate::wire::{self, LinkClosed, PeerBatch, PeerMessage, peer_message::Body};
+use parking_lot::Mutex;
 use prost::Message as _;
 use quorate_strategies::NodeId;
 use rand::RngExt;
@@ -80,6 +81,15 @@ struct PeerOutbox {
     /// Messages of this round; keeps its capacity.
     buffer: Vec<PeerMessage>,
     dropped: u64,
+    line: Arc<Line>,
+}
+
+/// What the headers to one peer tell, over all connections to it.
+#[derive(Default)]
+pub struct Line {
+    /// Batches that were sent.
+    sent: AtomicU64,
+    heard: Mutex<Heard>,
 }
 
 impl PeerOutboxes {
@@ -91,6 +101,7 @@ impl PeerOutboxes {
                 outbox: Outbox::new(OUTBOX_BYTES),
                 buffer: Vec::new(),
                 dropped: 0,
+                line: Arc::default(),
             })
             .collect();
         peers.sort_by_key(|peer| peer.id);
@@ -121,10 +132,18 @@ impl PeerOutboxes {
         self.peers.iter().map(|peer| (peer.id, peer.dropped)).collect()
     }
 
-    /// The queue to `id`, for its link.
-    pub fn outbox(&self, id: NodeId) -> Option<Arc<Outbox<PeerMessage>>> {
+    /// Notes what was heard of a peer, for the headers to it.
+    pub fn heard(&self, of: NodeId, heard: Heard) {
+        if let Ok(index) = self.peers.binary_search_by_key(&of, |peer| peer.id) {
+            *self.peers[index].line.heard.lock() = heard;
+        }
+    }
+
+    /// The queue to `id` and what its headers tell, for its link.
+    pub fn outbox(&self, id: NodeId) -> Option<(Arc<Outbox<PeerMessage>>, Arc<Line>)> {
         let index = self.peers.binary_search_by_key(&id, |peer| peer.id).ok()?;
-        Some(Arc::clone(&self.peers[index].outbox))
+        let peer = &self.peers[index];
+        Some((Arc::clone(&peer.outbox), Arc::clone(&peer.line)))
     }
 }
 
@@ -138,8 +157,7 @@ pub struct Link {
     pub clocks: Clocks,
     /// Seeds the jitter between attempts.
     pub seed: u64,
-    /// Batches that were sent, over all connections.
-    pub sent: Arc<AtomicU64>,
+    pub line: Arc<Line>,
 }
 
 impl Link {
@@ -184,9 +202,10 @@ impl Link {
         };
         tracing::debug!(peer = %self.to, "link is up");
         let (to, fingerprint) = (self.to, self.fingerprint);
-        let (shared, sent) = (Arc::clone(&self.shared), Arc::clone(&self.sent));
+        let (shared, line) = (Arc::clone(&self.shared), Arc::clone(&self.line));
         let batches = self.outbox.attach().map(move |messages| {
-            let header = shared.header(to, sent.fetch_add(1, Ordering::Relaxed) + 1);
+            let sequence = line.sent.fetch_add(1, Ordering::Relaxed) + 1;
+            let header = shared.header(to, sequence, *line.heard.lock());
             let batch = wire::encode_batch(header, fingerprint, messages);
             shared.count_peer_bytes(batch.encoded_len() as u64);
             batch

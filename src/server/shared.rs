@@ -1,7 +1,7 @@
 //! The few facts that connections read without asking the driver.
 
 use super::clocks::Clocks;
-use crate::message::Header;
+use crate::message::{Header, Heard};
 use crate::node::Node;
 use crate::node::Now;
 use quorate_strategies::NodeId;
@@ -43,8 +43,9 @@ impl Shared {
         self.clock.store(header.clock, Ordering::Release);
     }
 
-    /// What goes in front of a batch that leaves now, the `sequence`-th to that peer.
-    pub fn header(&self, to: NodeId, sequence: u64) -> Header {
+    /// What goes in front of a batch that leaves now, the `sequence`-th to that peer, of which
+    /// `heard` was heard.
+    pub fn header(&self, to: NodeId, sequence: u64, heard: Heard) -> Header {
         let Now { mono_us: sent_us, wall_us } = self.clocks.now();
         Header {
             from: self.id,
@@ -55,6 +56,7 @@ impl Shared {
             sent_us,
             wall_us,
             sequence,
+            heard,
         }
     }
 

@@ -211,7 +211,7 @@ fn start_links(
     let outboxes = PeerOutboxes::new(others().map(|member| member.id));
     let fingerprint = fingerprint(config);
     for member in others() {
-        let Some(outbox) = outboxes.outbox(member.id) else {
+        let Some((outbox, line)) = outboxes.outbox(member.id) else {
             continue;
         };
         let link = Link {
@@ -222,7 +222,7 @@ fn start_links(
             fingerprint,
             clocks,
             seed: boot.actor ^ member.id.0,
-            sent: Arc::default(),
+            line,
         };
         tokio::spawn(link.keep(ended.clone()));
     }

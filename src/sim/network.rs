@@ -5,7 +5,7 @@
 //! one direction, or hold packets back until it is told to release them.
 
 use super::delay::{Delay, Leg, unit};
-use crate::message::{Header, Message};
+use crate::message::{Header, Heard, Message};
 use quorate_strategies::NodeId;
 use rand::SeedableRng;
 use rand_xoshiro::Xoshiro256PlusPlus;
@@ -227,7 +227,9 @@ mod tests {
     fn packet() -> Packet {
         let (epoch, clock, incarnation, sent_us) = (1, 0, 1, 0);
         let (from, to, wall_us, sequence) = (ONE, TWO, 0, 1);
-        let header = Header { from, to, epoch, clock, incarnation, sent_us, wall_us, sequence };
+        let heard = Heard::default();
+        let header =
+            Header { from, to, epoch, clock, incarnation, sent_us, wall_us, sequence, heard };
         Packet {
             header,
             messages: vec![Message::Heartbeat { incarnation: 1, hears: 0, aside: false }],

@@ -7,7 +7,7 @@ use super::{
     Applied, Apply, Digest, Found, Gossip, GossipReply, Heartbeat, MemberState, Merge, PeerBatch,
     PeerMessage, Read, Refused, Stored, apply, peer_message::Body, refused,
 };
-use crate::message::{self, Header, Message};
+use crate::message::{self, Header, Heard, Message};
 use bytes::Bytes;
 use quorate_strategies::NodeId;
 use quorate_strategies::conflict::{Change, Payload, Record};
@@ -23,6 +23,8 @@ pub fn encode_batch(header: Header, fingerprint: u64, messages: Vec<PeerMessage>
         sent_us: header.sent_us,
         wall_us: header.wall_us,
         sequence: header.sequence,
+        heard_incarnation: header.heard.incarnation,
+        heard_sent_us: header.heard.sent_us,
         fingerprint,
         messages,
     }
@@ -39,6 +41,7 @@ pub fn decode_header(batch: &PeerBatch) -> Header {
         sent_us: batch.sent_us,
         wall_us: batch.wall_us,
         sequence: batch.sequence,
+        heard: Heard { incarnation: batch.heard_incarnation, sent_us: batch.heard_sent_us },
     }
 }
 
@@ -143,6 +146,7 @@ fn encode_refused(reason: message::Refused) -> Refused {
         R::Overloaded => of(Kind::Overloaded),
         R::Expired => of(Kind::Expired),
         R::Resolver(reason) => Refused { reason, ..of(Kind::Resolver) },
+        R::FormerLife => of(Kind::FormerLife),
         R::ReadOnly => of(Kind::ReadOnly),
         R::ClockAhead { ahead_ms } => Refused { ahead_ms, ..of(Kind::ClockAhead) },
         R::Storage(reason) => Refused { reason, ..of(Kind::Storage) },
@@ -162,6 +166,7 @@ fn decode_refused(refused: Refused) -> Result<message::Refused, Malformed> {
         Kind::Overloaded => R::Overloaded,
         Kind::Expired => R::Expired,
         Kind::Resolver => R::Resolver(refused.reason),
+        Kind::FormerLife => R::FormerLife,
         Kind::ReadOnly => R::ReadOnly,
         Kind::ClockAhead => R::ClockAhead { ahead_ms: refused.ahead_ms },
         Kind::Storage => R::Storage(refused.reason),
@@ -241,6 +246,7 @@ mod tests {
             Just(R::Overloaded),
             Just(R::Expired),
             Just(R::ReadOnly),
+            Just(R::FormerLife),
             any::<u64>().prop_map(|ahead_ms| R::ClockAhead { ahead_ms }),
             ".{0,9}".prop_map(R::Resolver),
             ".{0,9}".prop_map(R::Storage),
@@ -306,8 +312,9 @@ mod tests {
             (incarnation, sent_us, wall_us, sequence) in any::<(u64, u64, u64, u64)>(),
         ) {
             let (from, to) = (NodeId(from), NodeId(to));
+            let heard = Heard { incarnation: clock, sent_us: epoch };
             let header =
-                Header { from, to, epoch, clock, incarnation, sent_us, wall_us, sequence };
+                Header { from, to, epoch, clock, incarnation, sent_us, wall_us, sequence, heard };
             let encoded = messages.iter().cloned().map(encode_message).collect();
             let sent = encode_batch(header, fingerprint, encoded).encode_to_vec();
             let got = PeerBatch::decode(Bytes::from(sent)).unwrap();

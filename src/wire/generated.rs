@@ -260,6 +260,11 @@ pub struct PeerBatch {
     /// Numbers the batches of this sender to this receiver.
     #[prost(uint64, tag = "10")]
     pub sequence: u64,
+    /// The newest that the sender has heard of the receiver: its life, and its clock when it sent.
+    #[prost(uint64, tag = "11")]
+    pub heard_incarnation: u64,
+    #[prost(uint64, tag = "12")]
+    pub heard_sent_us: u64,
 }
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct LinkClosed {
@@ -397,6 +402,7 @@ pub mod refused {
         Storage = 6,
         ReadOnly = 7,
         ClockAhead = 8,
+        FormerLife = 9,
     }
     impl Kind {
         /// String value of the enum field names used in the ProtoBuf definition.
@@ -414,6 +420,7 @@ pub mod refused {
                 Self::Storage => "STORAGE",
                 Self::ReadOnly => "READ_ONLY",
                 Self::ClockAhead => "CLOCK_AHEAD",
+                Self::FormerLife => "FORMER_LIFE",
             }
         }
         /// Creates an enum from field names used in the ProtoBuf definition.
@@ -428,6 +435,7 @@ pub mod refused {
                 "STORAGE" => Some(Self::Storage),
                 "READ_ONLY" => Some(Self::ReadOnly),
                 "CLOCK_AHEAD" => Some(Self::ClockAhead),
+                "FORMER_LIFE" => Some(Self::FormerLife),
                 _ => None,
             }
         }

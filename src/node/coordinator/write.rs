@@ -179,7 +179,7 @@ impl Write {
             return;
         }
         if self.record.is_none() && position == self.stamper {
-            let will_not = matches!(reason, Refused::ReadOnly | Refused::ClockAhead { .. });
+            let will_not = reason.is_before_the_stamp();
             if will_not && self.replace_stamper(turn, id) {
                 return;
             }
@@ -204,6 +204,7 @@ impl Write {
             Refused::Storage(_) => self.too_many_refused(describe(from, &reason), true),
             Refused::StaleEpoch { .. }
             | Refused::NotOwner
+            | Refused::FormerLife
             | Refused::ReadOnly
             | Refused::ClockAhead { .. } => self.too_many_refused(describe(from, &reason), false),
         }

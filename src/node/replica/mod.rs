@@ -112,6 +112,9 @@ impl Replica {
         if let Err(reason) = self.admit(turn, &key, sender.epoch) {
             return refuse(turn, from, id, reason);
         }
+        if !sender.knows_us && matches!(job, Some(Job::Apply { .. })) {
+            return refuse(turn, from, id, Refused::FormerLife);
+        }
         if self.read_only && job.is_some() {
             return refuse(turn, from, id, Refused::ReadOnly);
         }
@@ -302,7 +305,7 @@ fn refuse(turn: &mut Turn, to: NodeId, id: RequestId, reason: Refused) {
         Refused::StaleEpoch { .. } => turn.counters.refused_stale_epoch += 1,
         Refused::NotOwner => turn.counters.refused_not_owner += 1,
         Refused::Overloaded => turn.counters.refused_overloaded += 1,
-        Refused::Expired => turn.counters.refused_expired += 1,
+        Refused::Expired | Refused::FormerLife => turn.counters.refused_expired += 1,
         Refused::Resolver(_) => turn.counters.refused_resolver += 1,
         Refused::ReadOnly | Refused::Storage(_) => turn.counters.refused_storage += 1,
         Refused::ClockAhead { .. } => turn.counters.refused_clock += 1,

@@ -18,7 +18,9 @@ fn tell(cluster: &mut Cluster, from: u64, to: u64, message: Message) {
     let (from, to) = (NodeId(from), NodeId(to));
     cluster.sequence += 1;
     let (incarnation, sent_us, wall_us, sequence) = (100, 0, 0, cluster.sequence);
-    let header = Header { from, to, epoch: 1, clock: 0, incarnation, sent_us, wall_us, sequence };
+    let heard = Heard::default();
+    let header =
+        Header { from, to, epoch: 1, clock: 0, incarnation, sent_us, wall_us, sequence, heard };
     cluster.step(to, Input::Peer { header, messages: vec![message] });
 }
 
@@ -317,7 +319,9 @@ fn a_batch_for_somebody_else_is_dropped() {
     let mut cluster = Cluster::three();
     let (from, to) = (NodeId(2), NodeId(3));
     let (incarnation, sent_us, wall_us, sequence) = (1, 0, 0, 1);
-    let header = Header { from, to, epoch: 1, clock: 0, incarnation, sent_us, wall_us, sequence };
+    let heard = Heard::default();
+    let header =
+        Header { from, to, epoch: 1, clock: 0, incarnation, sent_us, wall_us, sequence, heard };
     let messages = vec![Message::Heartbeat { incarnation: 999, hears: 100, aside: false }];
     cluster.step(NodeId(1), Input::Peer { header, messages });
     assert_eq!(cluster.counters(1).misdirected, 1);

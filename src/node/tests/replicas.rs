@@ -42,7 +42,9 @@ impl Solo {
         let (to, incarnation, sent_us) = (NodeId(1), 1, self.now.mono_us);
         self.sent += 1;
         let (from, wall_us, sequence) = (PEER, WALL_US, self.sent);
-        let header = Header { from, to, epoch, clock, incarnation, sent_us, wall_us, sequence };
+        let heard = Heard { incarnation: 1, sent_us };
+        let header =
+            Header { from, to, epoch, clock, incarnation, sent_us, wall_us, sequence, heard };
         self.step(Input::Peer { header, messages: vec![message] })
     }
 

@@ -2,7 +2,7 @@
 
 use super::{Happening, Occurrence, World};
 use crate::engine::{Engine, SyncPolicy, Write};
-use crate::message::Header;
+use crate::message::{Header, Heard};
 use crate::node::{ClientTag, Effect, Input, Ticket, Timer};
 use crate::sim::delay::Leg;
 use crate::sim::disk::Durability;
@@ -121,8 +121,18 @@ impl World {
             None => {
                 // What depends on the instant is filled in when the packet leaves.
                 let (epoch, clock, incarnation, sent_us, wall_us, sequence) = (0, 0, 0, 0, 0, 0);
-                let header =
-                    Header { from, to, epoch, clock, incarnation, sent_us, wall_us, sequence };
+                let heard = Heard::default();
+                let header = Header {
+                    from,
+                    to,
+                    epoch,
+                    clock,
+                    incarnation,
+                    sent_us,
+                    wall_us,
+                    sequence,
+                    heard,
+                };
                 self.packets.push(Packet { header, messages: vec![message] });
             }
         }
