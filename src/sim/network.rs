@@ -5,7 +5,7 @@
 //! one direction, or hold packets back until it is told to release them.
 
 use super::delay::{Delay, Leg, unit};
-use crate::message::{Header, Heard, Message};
+use crate::message::{Header, Message};
 use quorate_strategies::NodeId;
 use rand::SeedableRng;
 use rand_xoshiro::Xoshiro256PlusPlus;
@@ -220,6 +220,7 @@ impl Network {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::message::Heard;
 
     const ONE: NodeId = NodeId(1);
     const TWO: NodeId = NodeId(2);
