@@ -199,7 +199,10 @@ impl<W> Queue<W> {
 }
 
 fn write(engine: &dyn Engine, queue: &Queue<Saves>, inbox: &Sender) {
-    while let Some(Saves { tickets, writes }) = queue.take(Saves::take) {
+    loop {
+        // Whoever is about to add to the batch may do so first.
+        thread::yield_now();
+        let Some(Saves { tickets, writes }) = queue.take(Saves::take) else { return };
         let result = engine.commit(writes).map_err(|error| error.to_string());
         if let Err(error) = &result {
             tracing::error!(records = tickets.len(), "commit failed: {error}");
