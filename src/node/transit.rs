@@ -14,9 +14,9 @@
 //!   received (our clock) − sent (theirs) = offset + time on the way  ≥  offset + least time
 //! ```
 //!
-//! If all that came in the peer's life was late, the least is too great. The other bound holds then:
-//! a header tells the newest that its sender had heard of us, by our own clock, so it was sent after
-//! that.
+//! If all that came in the peer's life was late, the least is too great. The other bound holds
+//! then: a header tells the newest that its sender had heard of us, by our own clock, so it was
+//! sent after that.
 //!
 //! ```text
 //!   heard (our clock) − sent (theirs)  ≤  offset
