@@ -19,7 +19,8 @@ pub struct Link {
     pub delay: Delay,
     /// Probability that a packet is lost: 0 to 1.
     pub loss: f64,
-    /// Probability that a packet arrives twice, the copy with a delay of its own.
+    /// Probability that a packet arrives twice, the copy with a delay of its own. A copy that holds
+    /// only answers has a number of its own, as if it had been sent again.
     pub duplicate: f64,
     /// Packets keep their order, as on one stream.
     pub ordered: bool,
@@ -52,6 +53,20 @@ pub(super) struct Packet {
 }
 
 impl Packet {
+    /// Whether it asks for nothing.
+    pub fn only_answers(&self) -> bool {
+        let answers = |message: &Message| {
+            matches!(
+                message,
+                Message::Applied { .. }
+                    | Message::Stored { .. }
+                    | Message::Found { .. }
+                    | Message::Refused { .. }
+            )
+        };
+        self.messages.iter().all(answers)
+    }
+
     fn leg(&self) -> Leg {
         let writes =
             |message: &Message| matches!(message, Message::Apply { .. } | Message::Merge { .. });

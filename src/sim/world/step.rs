@@ -150,8 +150,14 @@ impl World {
             match self.network.send(self.now_us, packet, Packet::bytes) {
                 Fate::At(at_us, packet) => self.agenda.put(at_us, Happening::Deliver(packet)),
                 Fate::Twice(both, packet) => {
-                    self.agenda.put(both[0], Happening::Deliver(packet.clone()));
-                    self.agenda.put(both[1], Happening::Deliver(packet));
+                    let mut copy = packet.clone();
+                    // The protocol counts whoever answers, not answers, so it must also bear an
+                    // answer that was sent again under a number of its own.
+                    if copy.only_answers() {
+                        copy.header.sequence = self.network.number(node, to);
+                    }
+                    self.agenda.put(both[0], Happening::Deliver(packet));
+                    self.agenda.put(both[1], Happening::Deliver(copy));
                 }
                 Fate::Held => {}
                 Fate::Lost(cause) => {
