@@ -174,8 +174,7 @@ impl Write {
 
     pub fn refused(&mut self, turn: &mut Turn, id: RequestId, from: NodeId, reason: Refused) {
         let Some(position) = self.owners.position(from) else { return };
-        self.refused.insert(position);
-        if self.state != State::Waiting {
+        if !self.refused.insert(position) || self.state != State::Waiting {
             return;
         }
         if self.record.is_none() && position == self.stamper {
