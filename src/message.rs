@@ -98,8 +98,8 @@ pub enum Refused {
     Expired,
     #[error("the resolver refused: {0}")]
     Resolver(String),
-    /// Before anything was stamped: who asked did not know this life of the replica yet, and may
-    /// have asked an earlier one the same.
+    /// Not stamped by this life. But the request was sent to an earlier one, and this may be a copy
+    /// of what that one had stamped: nobody else may stamp it either.
     #[error("the request was meant for an earlier life of this replica")]
     FormerLife,
     /// Before anything was stamped: this replica can keep nothing any more.
@@ -116,7 +116,7 @@ pub enum Refused {
 impl Refused {
     /// Whether the replica has not stamped the write and will not, while another owner might.
     pub fn is_before_the_stamp(&self) -> bool {
-        matches!(self, Refused::FormerLife | Refused::ReadOnly | Refused::ClockAhead { .. })
+        matches!(self, Refused::ReadOnly | Refused::ClockAhead { .. })
     }
 }
 

@@ -191,8 +191,9 @@ impl Write {
         }
     }
 
-    /// The stamping replica refused before it had made a record, so nobody holds anything. Only a
-    /// failing disk leaves a doubt: the record may have got there before the error.
+    /// The stamping replica refused before it had made a record, so nobody holds anything. Two
+    /// reasons leave a doubt: a failing disk may have got the record before the error, and an
+    /// earlier life of the replica may have stamped another copy of the request.
     fn unapplied(&self, from: NodeId, reason: Refused) -> Failure {
         match reason {
             Refused::Resolver(why) => Failure::WrongChange(why),
@@ -200,10 +201,11 @@ impl Write {
             Refused::Expired => {
                 Failure::TimedOut { acks: 0, needed: self.needed as u32, maybe_done: false }
             }
-            Refused::Storage(_) => self.too_many_refused(describe(from, &reason), true),
+            Refused::Storage(_) | Refused::FormerLife => {
+                self.too_many_refused(describe(from, &reason), true)
+            }
             Refused::StaleEpoch { .. }
             | Refused::NotOwner
-            | Refused::FormerLife
             | Refused::ReadOnly
             | Refused::ClockAhead { .. } => self.too_many_refused(describe(from, &reason), false),
         }

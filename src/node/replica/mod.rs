@@ -109,11 +109,12 @@ impl Replica {
             Message::Read { id, key, deadline_us } => (id, key, deadline_us, None),
             _ => return,
         };
-        if let Err(reason) = self.admit(turn, &key, sender.epoch) {
-            return refuse(turn, from, id, reason);
-        }
+        // First of all: every other refusal says that the write was certainly not stamped here.
         if !sender.knows_us && matches!(job, Some(Job::Apply { .. })) {
             return refuse(turn, from, id, Refused::FormerLife);
+        }
+        if let Err(reason) = self.admit(turn, &key, sender.epoch) {
+            return refuse(turn, from, id, reason);
         }
         if self.read_only && job.is_some() {
             return refuse(turn, from, id, Refused::ReadOnly);

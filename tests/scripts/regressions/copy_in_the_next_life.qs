@@ -15,7 +15,7 @@ get n1 k2 level=all
 ---
      0.400 ms  all nodes hear each other
 k2 belongs to n2, n4, n5
+   301.400 ms  n1 add k2 4: unknown after 1.400 ms: too many replicas refused: 0 of 2 answered; n2: the request was meant for an earlier life of this replica
    301.800 ms  n2 hears n1 n3 n4 n5
    302.200 ms  n1 hears n2, n3 hears n2, n4 hears n2, n5 hears n2
-   303.150 ms  n1 add k2 4: done (quorum, 2 of 3) after 3.150 ms
-  2802.750 ms  n1 get k2: 4 (all, 3 of 3) after 1.750 ms
+  2801.800 ms  n1 get k2: nothing (all, 3 of 3) after 0.800 ms
