@@ -2,7 +2,7 @@
 
 use bytes::Bytes;
 use criterion::{BenchmarkId, Criterion, criterion_group, criterion_main};
-use quorate_strategies::compaction::TableMeta;
+use quorate_strategies::compaction::{TableMeta, View};
 use quorate_strategies::conflict::{Change, Payload, Stamp};
 use quorate_strategies::{
     Choice, Compaction, Conflict, Detection, Family, Member, NodeId, Partitioning, Topology,
@@ -72,12 +72,12 @@ fn tables(count: u64) -> Vec<TableMeta> {
             level,
             bytes: 8 << 20,
             entries: 80_000,
-            tombstones: 0,
             first_key: key(first),
             last_key: key(last),
             min_sequence: (count - id) * 1000,
             max_sequence: (count - id) * 1000 + 999,
-            busy: false,
+            run: if fresh { id } else { 0 },
+            ..TableMeta::default()
         }
     };
     (0..count).map(table).collect()
@@ -89,7 +89,7 @@ fn compaction(criterion: &mut Criterion) {
     for choice in choices::<Compaction>() {
         let picker = choice.build();
         group.bench_function(BenchmarkId::new("pick among 500", choice.name()), |bencher| {
-            bencher.iter(|| picker.pick(black_box(&tables)));
+            bencher.iter(|| picker.pick(black_box(&View { tables: &tables, now_s: 0 })));
         });
     }
     group.finish();

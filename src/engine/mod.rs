@@ -29,6 +29,8 @@
 //! * After a full disk the process has to be restarted: the engine does not try again by itself.
 
 mod config;
+pub mod disk;
+pub mod entry;
 mod lsm;
 mod memory;
 

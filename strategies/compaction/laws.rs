@@ -40,19 +40,19 @@ struct Table {
 }
 
 impl Table {
-    fn new(id: u64, level: u32, entries: BTreeMap<u16, u64>) -> Self {
+    fn new(id: u64, level: u32, run: u64, entries: BTreeMap<u16, u64>) -> Self {
         let key = |key: &u16| Bytes::copy_from_slice(&key.to_be_bytes());
         let meta = TableMeta {
             id,
             level,
+            run,
             bytes: entries.len() as u64 * ENTRY_BYTES,
             entries: entries.len() as u64,
-            tombstones: 0,
             first_key: key(entries.first_key_value().unwrap().0),
             last_key: key(entries.last_key_value().unwrap().0),
             min_sequence: *entries.values().min().unwrap(),
             max_sequence: *entries.values().max().unwrap(),
-            busy: false,
+            ..TableMeta::default()
         };
         Table { meta, entries }
     }
@@ -87,7 +87,7 @@ impl Engine {
         }
         self.newest.extend(&entries);
         let id = self.id();
-        self.tables.push(Table::new(id, 0, entries));
+        self.tables.push(Table::new(id, 0, id, entries));
     }
 
     fn inputs(&self, job: &Job) -> Vec<&Table> {
@@ -98,7 +98,7 @@ impl Engine {
     /// Checks the next job of the picker and starts it. False if there is none.
     fn start(&mut self, picker: &dyn Picker) -> bool {
         let metas = self.tables.iter().map(|table| table.meta.clone()).collect::<Vec<_>>();
-        let Some(job) = picker.pick(&metas) else {
+        let Some(job) = picker.pick(&View { tables: &metas, now_s: 0 }) else {
             return false;
         };
         let inputs = self.inputs(&job);
@@ -153,20 +153,27 @@ impl Engine {
         self.rewritten_bytes += merged.len() as u64 * ENTRY_BYTES;
         let entries_per_table = (job.table_bytes / ENTRY_BYTES).max(1) as usize;
         let merged = merged.into_iter().collect::<Vec<_>>();
+        let run = job.output_run.unwrap_or_else(|| self.id());
         for piece in merged.chunks(entries_per_table) {
             let id = self.id();
-            self.tables.push(Table::new(id, job.output_level, piece.iter().copied().collect()));
+            self.tables.push(Table::new(
+                id,
+                job.output_level,
+                run,
+                piece.iter().copied().collect(),
+            ));
         }
         self.check_levels();
         self.check_reads();
     }
 
-    /// Below level 0 tables are disjoint.
+    /// The tables of a run are disjoint.
     fn check_levels(&self) {
         for (index, table) in self.tables.iter().enumerate() {
-            let same = |other: &&Table| other.meta.level == table.meta.level;
-            let mut others = self.tables[index + 1..].iter().filter(same);
-            assert!(table.meta.level == 0 || !others.any(|other| other.overlaps(table)));
+            let run = |table: &Table| (table.meta.level, table.meta.run);
+            let mut others =
+                self.tables[index + 1..].iter().filter(|other| run(other) == run(table));
+            assert!(!others.any(|other| other.overlaps(table)));
         }
     }
 
@@ -288,6 +295,6 @@ fn leveled_pays_in_writes_and_tiered_in_reads_and_space() {
 #[test]
 fn nothing_to_do_is_no_job() {
     for (name, picker) in subjects() {
-        assert_eq!(picker.pick(&[]), None, "{name}");
+        assert_eq!(picker.pick(&View { tables: &[], now_s: 0 }), None, "{name}");
     }
 }

@@ -28,7 +28,7 @@
 //! alone; they sink with the data around them. A large level 0 is one large job: there is no
 //! merging within level 0.
 
-use super::{Job, Picker, TableMeta};
+use super::{Job, Picker, TableMeta, View};
 use crate::registry::within;
 use crate::{Entry, Invalid, Parameter, Settings, defaults, read};
 use serde::{Deserialize, Serialize};
@@ -91,7 +91,8 @@ impl Default for Leveled {
 const MIB: u64 = 1 << 20;
 
 impl Picker for Leveled {
-    fn pick(&self, tables: &[TableMeta]) -> Option<Job> {
+    fn pick(&self, view: &View<'_>) -> Option<Job> {
+        let tables = view.tables;
         let mut full = (0..self.levels - 1)
             .map(|level| (self.fullness(level, tables), level))
             .filter(|(fullness, _)| *fullness >= 1.0)
@@ -123,7 +124,7 @@ impl Leveled {
         let first = inputs.iter().map(|table| &table.first_key).min()?;
         let last = inputs.iter().map(|table| &table.last_key).max()?;
         inputs.extend(on(1, tables).filter(|t| t.first_key <= *last && *first <= t.last_key));
-        self.job(inputs, 1, "level 0 holds too many tables")
+        self.job(inputs, 1, tables, "level 0 holds too many tables")
     }
 
     fn lighten_level(&self, level: u32, tables: &[TableMeta]) -> Option<Job> {
@@ -137,15 +138,22 @@ impl Leveled {
             .min_by(|(a, left), (b, right)| {
                 a.total_cmp(b).then_with(|| left[0].first_key.cmp(&right[0].first_key))
             });
-        self.job(best?.1, level + 1, "a level is over its target")
+        self.job(best?.1, level + 1, tables, "a level is over its target")
     }
 
-    fn job(&self, inputs: Vec<&TableMeta>, output_level: u32, reason: &'static str) -> Option<Job> {
+    fn job(
+        &self,
+        inputs: Vec<&TableMeta>,
+        output_level: u32,
+        tables: &[TableMeta],
+        reason: &'static str,
+    ) -> Option<Job> {
         if inputs.iter().any(|table| table.busy) {
             return None;
         }
         let inputs = inputs.iter().map(|table| table.id).collect();
-        Some(Job { inputs, output_level, table_bytes: self.table_mib * MIB, reason })
+        let output_run = on(output_level, tables).map(|table| table.run).next();
+        Some(Job { inputs, output_level, output_run, table_bytes: self.table_mib * MIB, reason })
     }
 }
 
@@ -177,17 +185,19 @@ mod tests {
             level,
             bytes: mib * MIB,
             entries: 1,
-            tombstones: 0,
+            run: if level == 0 { id } else { 1_000 },
             first_key: first.into(),
             last_key: last.into(),
             min_sequence: id,
             max_sequence: id,
-            busy: false,
+            ..TableMeta::default()
         }
     }
 
     fn picked(tables: &[TableMeta]) -> Option<(Vec<u64>, u32)> {
-        Leveled::default().pick(tables).map(|job| (job.inputs, job.output_level))
+        Leveled::default()
+            .pick(&View { tables, now_s: 0 })
+            .map(|job| (job.inputs, job.output_level))
     }
 
     fn busy(mut tables: Vec<TableMeta>, id: u64) -> Vec<TableMeta> {

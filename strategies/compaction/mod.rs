@@ -33,11 +33,14 @@ use crate::{Entry, Family};
 use bytes::Bytes;
 
 /// A sorted table as a picker sees it.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct TableMeta {
     pub id: u64,
-    /// 0 holds what was flushed; tables of level 0 may overlap.
+    /// 0 holds what was flushed.
     pub level: u32,
+    /// Tables of one level with the same run are disjoint: together they are one sorted run. Runs
+    /// of a level may overlap; the one with the newest entry is read first.
+    pub run: u64,
     /// Size of the file.
     pub bytes: u64,
     pub entries: u64,
@@ -45,30 +48,55 @@ pub struct TableMeta {
     pub tombstones: u64,
     pub first_key: Bytes,
     pub last_key: Bytes,
-    /// Write sequence numbers of the oldest and the newest entry.
+    /// Write sequence numbers that enclose those of the entries.
     pub min_sequence: u64,
     pub max_sequence: u64,
+    /// When the oldest and the newest entry were flushed for the first time, in seconds since 1970;
+    /// 0 where no clock was given.
+    pub min_written_s: u64,
+    pub max_written_s: u64,
+    /// Entries that expire: (no later than this second since 1970, how many), ascending.
+    pub expiry: Vec<(u64, u64)>,
     /// A running job reads it; it must not be picked again.
     pub busy: bool,
+}
+
+impl TableMeta {
+    /// Whether the key ranges have a key in common.
+    pub fn overlaps(&self, other: &TableMeta) -> bool {
+        self.first_key <= other.last_key && other.first_key <= self.last_key
+    }
 }
 
 /// What to merge.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Job {
-    /// Ids of the tables to merge, newest data first.
+    /// Ids of the tables to merge.
     pub inputs: Vec<u64>,
     pub output_level: u32,
+    /// The run of the output level that the output joins, which then must stay disjoint; None: a
+    /// run of its own.
+    pub output_run: Option<u64>,
     /// The merged run is cut into tables of about this size.
     pub table_bytes: u64,
     /// One short phrase for logs and metrics: why this job.
     pub reason: &'static str,
 }
 
+/// What a picker decides upon.
+#[derive(Clone, Copy, Debug)]
+pub struct View<'a> {
+    pub tables: &'a [TableMeta],
+    /// Seconds since 1970, for what depends on age; 0 where no clock was given.
+    pub now_s: u64,
+}
+
 /// Decides the next compaction.
 ///
-/// The engine calls `pick` after every flush and every finished job, until it answers `None`.
+/// The engine calls `pick` after every flush and every finished job, until it answers `None`; and
+/// now and then without a change, since time passes.
 pub trait Picker: Send + Sync {
-    fn pick(&self, tables: &[TableMeta]) -> Option<Job>;
+    fn pick(&self, view: &View<'_>) -> Option<Job>;
 }
 
 /// The family's marker: `Choice<Compaction>` is what YAML says under `compaction`.

@@ -32,7 +32,7 @@
 //! which costs chances when keys come in order. Levels below 0, left by another picker, stay as
 //! they are.
 
-use super::{Job, Picker, TableMeta};
+use super::{Job, Picker, TableMeta, View};
 use crate::registry::within;
 use crate::{Entry, Invalid, Parameter, Settings, defaults, read};
 use serde::{Deserialize, Serialize};
@@ -99,8 +99,9 @@ impl Default for SizeTiered {
 }
 
 impl Picker for SizeTiered {
-    fn pick(&self, tables: &[TableMeta]) -> Option<Job> {
-        let mut newest_first = tables.iter().filter(|table| table.level == 0).collect::<Vec<_>>();
+    fn pick(&self, view: &View<'_>) -> Option<Job> {
+        let mut newest_first =
+            view.tables.iter().filter(|table| table.level == 0).collect::<Vec<_>>();
         newest_first.sort_by_key(|table| Reverse((table.max_sequence, table.id)));
         let idle = newest_first.split(|table| table.busy);
         let alike = idle.clone().filter_map(|neighbours| self.alike(neighbours));
@@ -159,7 +160,7 @@ fn mean_bytes(run: &[&TableMeta]) -> u64 {
 /// One table comes out, however large: its pieces would be taken for tables of a smaller size.
 fn job(run: &[&TableMeta], reason: &'static str) -> Job {
     let inputs = run.iter().map(|table| table.id).collect();
-    Job { inputs, output_level: 0, table_bytes: u64::MAX, reason }
+    Job { inputs, output_level: 0, output_run: None, table_bytes: u64::MAX, reason }
 }
 
 #[cfg(test)]
@@ -175,18 +176,21 @@ mod tests {
             level: 0,
             bytes: mib.unsigned_abs() << 20,
             entries: 1,
-            tombstones: 0,
             first_key: "a".into(),
             last_key: "z".into(),
             min_sequence: (count - at as u64) * 10,
             max_sequence: (count - at as u64) * 10 + 9,
             busy: *mib < 0,
+            run: count - at as u64,
+            ..TableMeta::default()
         };
         newest_first.iter().enumerate().map(table).collect()
     }
 
     fn picked(newest_first: &[i64]) -> Option<Vec<u64>> {
-        SizeTiered::default().pick(&tables(newest_first)).map(|job| job.inputs)
+        SizeTiered::default()
+            .pick(&View { tables: &tables(newest_first), now_s: 0 })
+            .map(|job| job.inputs)
     }
 
     #[test]

@@ -6,7 +6,7 @@ use super::table::{Table, TableBuilder};
 use super::tree::Tree;
 use super::version::Version;
 use crate::engine::EngineError;
-use quorate_strategies::compaction::Job;
+use quorate_strategies::compaction::{Job, View};
 use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
@@ -55,7 +55,10 @@ impl Tree {
     /// Runs one job if the picker has one. Returns whether it did.
     pub fn compact_once(&self) -> Result<bool, EngineError> {
         let version = Arc::clone(&self.state.load().version);
-        let Some(job) = self.picker.pick(&version.metas()) else { return Ok(false) };
+        let tables = version.metas();
+        let Some(job) = self.picker.pick(&View { tables: &tables, now_s: 0 }) else {
+            return Ok(false);
+        };
         let inputs = match check(&version, &job) {
             Ok(inputs) => inputs,
             Err(what) => {

@@ -91,6 +91,7 @@ impl Table {
         TableMeta {
             id,
             level,
+            run: if level == 0 { id } else { 0 },
             bytes: self.bytes,
             entries,
             tombstones,
@@ -98,7 +99,7 @@ impl Table {
             last_key: self.properties.last_key.clone(),
             min_sequence,
             max_sequence,
-            busy: false,
+            ..TableMeta::default()
         }
     }
 

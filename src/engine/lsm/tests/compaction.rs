@@ -14,7 +14,8 @@ fn level0(dir: &Path) -> Lsm {
 }
 
 fn job(inputs: &[u64], output_level: u32) -> Job {
-    Job { inputs: inputs.to_vec(), output_level, table_bytes: 1 << 20, reason: "a test" }
+    let (inputs, output_run) = (inputs.to_vec(), None);
+    Job { inputs, output_level, output_run, table_bytes: 1 << 20, reason: "a test" }
 }
 
 #[test]
@@ -39,7 +40,7 @@ fn a_job_that_skips_a_table_is_refused() {
 struct Once(Mutex<Option<Job>>);
 
 impl Picker for Once {
-    fn pick(&self, tables: &[TableMeta]) -> Option<Job> {
+    fn pick(&self, View { tables, .. }: &View<'_>) -> Option<Job> {
         (tables.len() == 4).then(|| self.0.lock().take()).flatten()
     }
 }

@@ -8,7 +8,7 @@ mod model;
 
 use super::*;
 use crate::engine::{Compression, SyncPolicy};
-use quorate_strategies::compaction::{Job, TableMeta};
+use quorate_strategies::compaction::{Job, TableMeta, View};
 use std::time::Duration;
 use table::Format;
 
@@ -18,11 +18,12 @@ struct Eager {
 }
 
 impl Picker for Eager {
-    fn pick(&self, tables: &[TableMeta]) -> Option<Job> {
+    fn pick(&self, View { tables, .. }: &View<'_>) -> Option<Job> {
         let level0 = tables.iter().filter(|table| table.level == 0).count();
         (level0 >= self.at).then(|| Job {
             inputs: tables.iter().map(|table| table.id).collect(),
             output_level: 1,
+            output_run: None,
             table_bytes: 2_000,
             reason: "level 0 is full",
         })
@@ -34,7 +35,7 @@ impl Picker for Eager {
 struct Cascade;
 
 impl Picker for Cascade {
-    fn pick(&self, tables: &[TableMeta]) -> Option<Job> {
+    fn pick(&self, View { tables, .. }: &View<'_>) -> Option<Job> {
         let on = |level| tables.iter().filter(move |table| table.level == level);
         let crowded = if on(0).count() >= 2 { 0 } else { 1 };
         if crowded == 1 && on(1).count() <= 3 {
@@ -47,6 +48,7 @@ impl Picker for Cascade {
         Some(Job {
             inputs: chosen.iter().copied().chain(below).map(|table| table.id).collect(),
             output_level: crowded + 1,
+            output_run: on(crowded + 1).map(|table| table.run).next(),
             table_bytes: 1_000,
             reason: "a level is crowded",
         })
@@ -57,7 +59,7 @@ impl Picker for Cascade {
 struct Idle;
 
 impl Picker for Idle {
-    fn pick(&self, _: &[TableMeta]) -> Option<Job> {
+    fn pick(&self, _: &View<'_>) -> Option<Job> {
         None
     }
 }
