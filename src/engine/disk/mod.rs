@@ -22,9 +22,11 @@
 
 mod folder;
 mod real;
+pub mod simulated;
 
 pub use folder::{Folder, Handle};
 pub use real::Real;
+pub use simulated::Simulated;
 
 use std::any::Any;
 use std::io;
