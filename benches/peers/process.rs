@@ -1,0 +1,112 @@
+//! Children, and what the system knows of this process and machine.
+
+use crate::Outcome;
+use crate::cell::{Cell, Measurement};
+use std::fs;
+use std::io::{BufRead, BufReader};
+use std::path::Path;
+use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
+
+/// A child that filled its log says this, and is killed.
+pub const READY: &str = "ready";
+/// A cell that takes longer hangs.
+const LIMIT: Duration = Duration::from_secs(1_800);
+const POLL: Duration = Duration::from_millis(20);
+
+/// Runs a cell in a process of its own.
+pub fn measure(cell: &Cell) -> Outcome<Measurement> {
+    let mut child = spawn(cell)?;
+    let started = Instant::now();
+    while child.try_wait()?.is_none() {
+        if started.elapsed() > LIMIT {
+            child.kill()?;
+            child.wait()?;
+            return Err(format!("took longer than {} s", LIMIT.as_secs()).into());
+        }
+        std::thread::sleep(POLL);
+    }
+    let output = child.wait_with_output()?;
+    if !output.status.success() {
+        return Err(format!("the child ended with {}", output.status).into());
+    }
+    Ok(serde_json::from_slice(&output.stdout)?)
+}
+
+/// Lets a child fill the log of a store and kills it there.
+pub fn fill_and_kill(cell: &Cell) -> Outcome<()> {
+    let mut child = spawn(cell)?;
+    let stdout = child.stdout.take().ok_or("the child has no stdout")?;
+    let mut line = String::new();
+    let read = BufReader::new(stdout).read_line(&mut line);
+    child.kill()?;
+    child.wait()?;
+    read?;
+    match line.trim() {
+        READY => Ok(()),
+        other => Err(format!("the child that fills the log said `{other}`").into()),
+    }
+}
+
+fn spawn(cell: &Cell) -> Outcome<Child> {
+    let mut command = Command::new(std::env::current_exe()?);
+    command.arg("--cell").arg(serde_json::to_string(cell)?);
+    Ok(command.stdin(Stdio::null()).stdout(Stdio::piped()).spawn()?)
+}
+
+/// Copies a folder of files and folders.
+pub fn copy(from: &Path, to: &Path) -> Outcome<()> {
+    fs::create_dir_all(to)?;
+    for entry in fs::read_dir(from)? {
+        let entry = entry?;
+        let target = to.join(entry.file_name());
+        if entry.file_type()?.is_dir() {
+            copy(&entry.path(), &target)?;
+        } else {
+            fs::copy(entry.path(), target)?;
+        }
+    }
+    Ok(())
+}
+
+/// The number after `name` in a file of `/proc`.
+fn field(path: &str, name: &str) -> Outcome<u64> {
+    let text = fs::read_to_string(path)?;
+    let line = text.lines().find_map(|line| line.strip_prefix(name));
+    let number = line.and_then(|line| line.trim_start_matches(':').split_whitespace().next());
+    Ok(number.ok_or_else(|| format!("{path} has no {name}"))?.parse()?)
+}
+
+/// Bytes that this process gave to `write(2)` and its kin.
+pub fn written_bytes() -> Outcome<u64> {
+    field("/proc/self/io", "wchar")
+}
+
+pub fn peak_rss_mib() -> Outcome<f64> {
+    Ok(field("/proc/self/status", "VmHWM")? as f64 / 1024.0)
+}
+
+/// Runnable threads on the average of the last minute.
+pub fn load() -> Outcome<f64> {
+    let text = fs::read_to_string("/proc/loadavg")?;
+    Ok(text.split(' ').next().unwrap_or_default().parse()?)
+}
+
+/// Processor, memory, kernel and the file system of `folder`, in one line.
+pub fn machine(folder: &Path) -> Outcome<String> {
+    let cpus = fs::read_to_string("/proc/cpuinfo")?;
+    let model = cpus.lines().find_map(|line| line.strip_prefix("model name"));
+    let model = model.map_or("unknown", |line| line.trim_start_matches([' ', '\t', ':']));
+    let cores = std::thread::available_parallelism()?;
+    let memory_gib = field("/proc/meminfo", "MemTotal")? as f64 / f64::from(1 << 20);
+    let kernel = fs::read_to_string("/proc/sys/kernel/osrelease")?;
+    let mounts = fs::read_to_string("/proc/mounts")?;
+    let folder = folder.canonicalize()?;
+    let disk = mounts
+        .lines()
+        .map(|line| line.split(' ').collect::<Vec<_>>())
+        .filter(|fields| fields.len() > 2 && folder.starts_with(fields[1]))
+        .max_by_key(|fields| fields[1].len())
+        .map_or("an unknown file system".to_string(), |fields| fields[2].to_string());
+    Ok(format!("{model}, {cores} cores, {memory_gib:.0} GiB, Linux {}, {disk}", kernel.trim()))
+}
