@@ -1,8 +1,9 @@
 //! Compaction: which sorted tables to merge next.
 //!
 //! ```text
-//!   writes ─► memtable ─flush─► level 0: [t9][t8][t7]      newest first, may overlap
+//!   writes ─► memtable ─flush─► level 0: [t9][t8][t7]       newest first, may overlap
 //!                               level 1: [a──f][g──p][q─z]  a sorted run: disjoint
+//!                                        [b────k][m─────y]  a level may hold several
 //!                               level 2: …
 //!   Picker::pick(all tables) ─► Job { inputs, output_level } ─► the engine merges and installs
 //! ```
@@ -10,24 +11,50 @@
 //! A picker trades write amplification against read and space amplification. It sees metadata
 //! alone, so the same code runs in the engine, in a unit test and over a million simulated flushes.
 //!
+//! Lookups go level by level, and within a level from the newest run to the oldest. So a picker has
+//! two ways to say what is older: a deeper level, or a place in the order of age on one level.
+//! `leveled` and `lazy_leveled` use levels; `size_tiered`, `time_window` and `unified` keep all
+//! runs on level 0 in their order of age. A store can change its strategy between two starts: each
+//! takes over the tables as they are.
+//!
 //! # Invariants (law tests, over every row of the registry)
 //!
 //! * Inputs exist, are not busy, and are named once.
-//! * A job never skips a newer overlapping table: whatever stays above the output, in age, and
-//!   overlaps the inputs' keys must be newer than all of them.
+//! * A job never skips a newer overlapping table: whatever lies outside the job and overlaps an
+//!   input is met by lookups before the output if it was met before the input, and after it
+//!   otherwise.
+//! * Overlapping tables of one level never have sequence ranges that interleave.
 //! * Without further flushes a picker comes to rest: the jobs end.
+//!
+//! # What an engine does with a job
+//!
+//! * Inputs that all come from above the output level and overlap neither each other nor the run
+//!   that they join may be moved: they change level and run without being rewritten.
+//! * What comes out is one run, with sequence numbers and times of writing that enclose those of
+//!   the inputs.
+//! * An entry that is dead (a tombstone, or expired by the clock that the picker was shown) is
+//!   dropped if no table that lookups meet after the output covers its key. Pickers count on it: a
+//!   job for the sake of dead entries is asked for again until they are gone. If all entries are
+//!   dropped, nothing comes out; a job whose inputs have all expired needs no reading at all.
 //!
 //! # Caveats: what is left out, and what it would take
 //!
-//! * Nothing is picked for the sake of tombstones or expiry; the metadata that it would take is
-//!   there.
-//! * A job is one piece of work: there is no splitting by key range over several threads.
+//! * A picker does not say where to cut: an engine may merge a job in parallel parts by keys, but
+//!   tables of different runs are not cut at the same keys. That would take boundaries in `Job`.
 //! * A picker does not see how busy the disk is. When to pause is for the engine to decide.
+//! * Only `leveled` starts jobs for the sake of tombstones, and only it and `time_window` for the
+//!   sake of expiry.
 
 #[cfg(test)]
+mod amplification;
+#[cfg(test)]
 mod laws;
+mod lazy_leveled;
 mod leveled;
+mod runs;
 mod size_tiered;
+mod time_window;
+mod unified;
 
 use crate::{Entry, Family};
 use bytes::Bytes;
@@ -65,6 +92,12 @@ impl TableMeta {
     /// Whether the key ranges have a key in common.
     pub fn overlaps(&self, other: &TableMeta) -> bool {
         self.first_key <= other.last_key && other.first_key <= self.last_key
+    }
+
+    /// Entries that have certainly expired by `now_s`; none where no clock was given.
+    pub fn expired_entries(&self, now_s: u64) -> u64 {
+        let past = self.expiry.iter().take_while(|(by_s, _)| *by_s <= now_s);
+        if now_s == 0 { 0 } else { past.map(|(_, entries)| entries).sum() }
     }
 }
 
@@ -118,4 +151,7 @@ impl Family for Compaction {
 const ENTRIES: &[Entry<dyn Picker>] = &[
     leveled::ENTRY,
     size_tiered::ENTRY,
+    lazy_leveled::ENTRY,
+    time_window::ENTRY,
+    unified::ENTRY,
 ];

@@ -1,42 +1,46 @@
-//! Size-tiered compaction: tables of about the same size are merged into one of the next size.
+//! Size-tiered compaction: sorted runs of about the same size are merged into one of the next size.
 //!
 //! ```text
-//!   older ◄──────────────────────────────────────────────────────── newer
-//!   [        t1        ] [   t5   ] [   t9   ] [t10][t11][t12][t13]
-//!                                               └─ four alike: one job ─┘
+//!   older ◄────────────────────────────────────────────────── newer
+//!   [ r1: a──f g──m n──z ] [ r5: a──z ] [r9][r10][r11][r12]
+//!                                        └─ four alike: one job ─┘
 //! ```
 //!
-//! An entry is rewritten once per size, so writing is cheap. The price is reading and space: a
-//! key's versions may lie in every table, and the largest merge needs its own size again while it
-//! runs (RocksDB, FAST 2021: write amplification 5 against 16, but 45 % of space lost against 10
-//! %).
+//! An entry is rewritten once per size, so writing is cheap: with N bytes in memtables of M bytes
+//! and T = `min_threshold`, about log_T(N / M) times (Dostoevsky, SIGMOD 2018, section 3). The
+//! price is reading and space: a key's versions may lie in every one of T runs per size, and the
+//! largest merge needs its own size again while it runs (RocksDB, FAST 2021: write amplification 5
+//! against 16, but 45 % of space lost against 10 %).
 //!
-//! # Age comes before size
+//! A job takes whole runs, and what comes out is one run in tables of `table_mib`, so that an
+//! engine can merge it in parts and drop its tables one by one.
 //!
-//! All tables stay on level 0, whose order of age is the order of reading. A merged table takes the
+//! # Why no newer table is skipped: age comes before size
+//!
+//! All runs stay on level 0, whose order of age is the order of reading. A merged run takes the
 //! place of its inputs in that order, so the inputs must be neighbours in it: with one left out in
 //! between, the result would be newer than that one in part and older in part. This is where the
 //! picker departs from Cassandra, which buckets tables by size alone and compares timestamps when
 //! it reads.
 //!
-//! A run of neighbours counts as alike while each table is between `bucket_low` and `bucket_high`
-//! of the run's mean, or as small as `min_table_mib`. The run of the smallest tables goes first.
+//! A group of neighbours counts as alike while each run is between `bucket_low` and `bucket_high`
+//! of the group's mean, or as small as `min_run_mib`. The group of the smallest runs goes first.
 //!
-//! Neighbours need not be alike (a memtable flushed early, tables of another history). So that a
-//! strange order of sizes cannot pile up tables for ever, more than `max_threshold` idle neighbours
+//! Neighbours need not be alike (a memtable flushed early, runs of another history). So that a
+//! strange order of sizes cannot pile up runs for ever, more than `max_threshold` idle neighbours
 //! are reason enough: then those `min_threshold` of them go that are the fewest bytes.
 //!
 //! # Caveats
 //!
-//! Tombstones and expiry start no job. Tables that do not overlap are still kept in order of age,
+//! Tombstones and expiry start no job. Runs that do not overlap are still kept in order of age,
 //! which costs chances when keys come in order. Levels below 0, left by another picker, stay as
 //! they are.
 
-use super::{Job, Picker, TableMeta, View};
+use super::runs::{Run, bytes, merge, runs_of};
+use super::{Job, Picker, View};
 use crate::registry::within;
 use crate::{Entry, Invalid, Parameter, Settings, defaults, read};
 use serde::{Deserialize, Serialize};
-use std::cmp::Reverse;
 
 pub(super) const ENTRY: Entry<dyn Picker> = Entry {
     name: "size_tiered",
@@ -45,20 +49,24 @@ pub(super) const ENTRY: Entry<dyn Picker> = Entry {
     parameters: &[
         Parameter {
             name: "min_threshold",
-            about: "like tables that start a merge: 2 to max_threshold",
+            about: "like runs that start a merge: 2 to max_threshold",
         },
-        Parameter { name: "max_threshold", about: "most tables of one merge: 2 to 1000" },
+        Parameter { name: "max_threshold", about: "most runs of one merge: 2 to 1000" },
         Parameter {
             name: "bucket_low",
-            about: "a like table is at least this fraction of the mean size: 0 to 1",
+            about: "a like run is at least this fraction of the mean size: 0 to 1",
         },
         Parameter {
             name: "bucket_high",
-            about: "a like table is at most this multiple of the mean size: 1 to 100",
+            about: "a like run is at most this multiple of the mean size: 1 to 100",
         },
         Parameter {
-            name: "min_table_mib",
-            about: "tables up to this size in MiB are all alike: 0 to 1048576",
+            name: "min_run_mib",
+            about: "runs up to this size in MiB are all alike: 0 to 1048576",
+        },
+        Parameter {
+            name: "table_mib",
+            about: "size at which a merged run is cut into tables, in MiB: 1 to 65536",
         },
     ],
     defaults: defaults::<SizeTiered>,
@@ -71,18 +79,20 @@ fn build(settings: &Settings) -> Result<Box<dyn Picker>, Invalid> {
     within("min_threshold", tiered.min_threshold, 2, tiered.max_threshold)?;
     within("bucket_low", tiered.bucket_low, 0.0, 1.0)?;
     within("bucket_high", tiered.bucket_high, 1.0, 100.0)?;
-    within("min_table_mib", tiered.min_table_mib, 0, 1 << 20)?;
+    within("min_run_mib", tiered.min_run_mib, 0, 1 << 20)?;
+    within("table_mib", tiered.table_mib, 1, 1 << 16)?;
     Ok(Box::new(tiered))
 }
 
 #[derive(Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-struct SizeTiered {
-    min_threshold: usize,
-    max_threshold: usize,
-    bucket_low: f64,
-    bucket_high: f64,
-    min_table_mib: u64,
+pub(super) struct SizeTiered {
+    pub min_threshold: usize,
+    pub max_threshold: usize,
+    pub bucket_low: f64,
+    pub bucket_high: f64,
+    pub min_run_mib: u64,
+    pub table_mib: u64,
 }
 
 impl Default for SizeTiered {
@@ -93,54 +103,58 @@ impl Default for SizeTiered {
             max_threshold: 32,
             bucket_low: 0.5,
             bucket_high: 1.5,
-            min_table_mib: 50,
+            min_run_mib: 50,
+            table_mib: 64,
         }
     }
 }
 
 impl Picker for SizeTiered {
     fn pick(&self, view: &View<'_>) -> Option<Job> {
-        let mut newest_first =
-            view.tables.iter().filter(|table| table.level == 0).collect::<Vec<_>>();
-        newest_first.sort_by_key(|table| Reverse((table.max_sequence, table.id)));
-        let idle = newest_first.split(|table| table.busy);
-        let alike = idle.clone().filter_map(|neighbours| self.alike(neighbours));
-        if let Some(run) = alike.min_by_key(|run| mean_bytes(run)) {
-            return Some(job(run, "neighbours of like size"));
-        }
-        let crowded = idle.filter(|neighbours| neighbours.len() > self.max_threshold);
-        let lightest = crowded.flat_map(|neighbours| neighbours.windows(self.min_threshold));
-        Some(job(lightest.min_by_key(|run| bytes(run))?, "too many neighbours"))
+        self.among(&runs_of(0, view.tables))
     }
 }
 
 impl SizeTiered {
-    /// Of the runs of like tables that are long enough, the one with the smallest tables.
-    fn alike<'a>(&self, neighbours: &'a [&'a TableMeta]) -> Option<&'a [&'a TableMeta]> {
-        let (mut best, mut start) = (None::<&[&TableMeta]>, 0);
+    /// The next job among runs of level 0 that follow one another in age, the newest first.
+    pub(super) fn among(&self, newest_first: &[Run<'_>]) -> Option<Job> {
+        let idle = newest_first.split(|run| run.busy);
+        let alike = idle.clone().filter_map(|neighbours| self.alike(neighbours));
+        if let Some(group) = alike.min_by_key(|group| mean_bytes(group)) {
+            return Some(merge(group, 0, None, self.table_mib, "neighbours of like size"));
+        }
+        let crowded = idle.filter(|neighbours| neighbours.len() > self.max_threshold);
+        let lightest = crowded.flat_map(|neighbours| neighbours.windows(self.min_threshold));
+        let group = lightest.min_by_key(|group| bytes(group))?;
+        Some(merge(group, 0, None, self.table_mib, "too many neighbours"))
+    }
+
+    /// Of the groups of like runs that are large enough, the one with the smallest runs.
+    fn alike<'r, 'a>(&self, neighbours: &'r [Run<'a>]) -> Option<&'r [Run<'a>]> {
+        let (mut best, mut start) = (None::<&[Run<'_>]>, 0);
         while start < neighbours.len() {
-            let run = self.run(&neighbours[start..]);
-            if run.len() < self.min_threshold {
+            let group = self.group(&neighbours[start..]);
+            if group.len() < self.min_threshold {
                 start += 1;
                 continue;
             }
-            start += run.len();
-            if best.is_none_or(|best| mean_bytes(run) < mean_bytes(best)) {
-                best = Some(run);
+            start += group.len();
+            if best.is_none_or(|best| mean_bytes(group) < mean_bytes(best)) {
+                best = Some(group);
             }
         }
         best
     }
 
-    /// The longest run of like tables from the first of `neighbours` on.
-    fn run<'a>(&self, neighbours: &'a [&'a TableMeta]) -> &'a [&'a TableMeta] {
+    /// The largest group of like runs from the first of `neighbours` on.
+    fn group<'r, 'a>(&self, neighbours: &'r [Run<'a>]) -> &'r [Run<'a>] {
         let mut sum = 0.0;
         let like =
-            neighbours.iter().enumerate().take(self.max_threshold).take_while(|(at, table)| {
-                let bytes = table.bytes as f64;
+            neighbours.iter().enumerate().take(self.max_threshold).take_while(|(at, run)| {
+                let bytes = run.bytes as f64;
                 let mean = if *at == 0 { bytes } else { sum / *at as f64 };
                 sum += bytes;
-                let small = (self.min_table_mib << 20) as f64;
+                let small = (self.min_run_mib << 20) as f64;
                 (bytes <= small && mean <= small)
                     || (self.bucket_low * mean..=self.bucket_high * mean).contains(&bytes)
             });
@@ -149,26 +163,18 @@ impl SizeTiered {
     }
 }
 
-fn bytes(run: &[&TableMeta]) -> u64 {
-    run.iter().map(|table| table.bytes).sum()
-}
-
-fn mean_bytes(run: &[&TableMeta]) -> u64 {
-    bytes(run) / run.len().max(1) as u64
-}
-
-/// One table comes out, however large: its pieces would be taken for tables of a smaller size.
-fn job(run: &[&TableMeta], reason: &'static str) -> Job {
-    let inputs = run.iter().map(|table| table.id).collect();
-    Job { inputs, output_level: 0, output_run: None, table_bytes: u64::MAX, reason }
+fn mean_bytes(group: &[Run<'_>]) -> u64 {
+    bytes(group) / group.len().max(1) as u64
 }
 
 #[cfg(test)]
 mod tests {
     #![allow(clippy::unwrap_used)]
     use super::*;
+    use crate::compaction::TableMeta;
 
-    /// Tables from the newest to the oldest, by size in MiB; a negative size is a busy table.
+    /// Runs of one table from the newest to the oldest, by size in MiB; a negative size is a busy
+    /// table.
     fn tables(newest_first: &[i64]) -> Vec<TableMeta> {
         let count = newest_first.len() as u64;
         let table = |(at, mib): (usize, &i64)| TableMeta {

@@ -79,7 +79,8 @@ impl Folder {
         self.disk.sync_dir(&self.path).map_err(EngineError::io(&self.path))
     }
 
-    /// Puts `bytes` under a name so that a crash leaves the old content or the new, never a mixture.
+    /// Puts `bytes` under a name so that a crash leaves the old content or the new, never a
+    /// mixture.
     pub fn replace(&self, name: &str, bytes: &[u8]) -> Result<(), EngineError> {
         const TEMPORARY: &str = "replace.tmp";
         let file = self.open(TEMPORARY, Mode::Create)?;
