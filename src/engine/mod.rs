@@ -29,6 +29,8 @@
 //! * After a full disk the process has to be restarted: the engine does not try again by itself.
 
 mod config;
+#[cfg(test)]
+mod crash;
 pub mod disk;
 pub mod entry;
 mod lsm;

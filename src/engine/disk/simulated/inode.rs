@@ -15,6 +15,8 @@ pub(super) struct Inode {
     durable: Content,
     /// Pages of `current` that were changed since they were last written back.
     dirty: BTreeSet<u64>,
+    /// Pages of `current` that a failed sync has not written and that count as written.
+    lost: BTreeSet<u64>,
     /// The shortest length since the last sync, if the file was cut: what was written behind this
     /// place went to new blocks, and reaches the platter only after the cut has.
     cut: Option<u64>,
@@ -29,6 +31,7 @@ impl Inode {
             current: Content::default(),
             durable: Content::default(),
             dirty: BTreeSet::new(),
+            lost: BTreeSet::new(),
             cut: None,
             claimed: 0,
         }
@@ -53,7 +56,10 @@ impl Inode {
     /// Now and then a page is written back on its own accord, as the system does after a while: so
     /// that what a power failure leaves of it may be any content that it ever had.
     pub fn write(&mut self, bytes: &[u8], offset: u64, rng: &mut impl Rng) {
-        self.dirty.extend(self.current.write(bytes, offset));
+        for page in self.current.write(bytes, offset) {
+            self.lost.remove(&page);
+            self.dirty.insert(page);
+        }
         self.claim(offset + bytes.len() as u64);
         if rng.random_ratio(1, 16)
             && let Some(page) = self.random_dirty(rng)
@@ -72,6 +78,7 @@ impl Inode {
         if bytes < self.current.bytes() {
             self.cut = Some(self.cut.map_or(bytes, |cut| cut.min(bytes)));
             let mut gone = self.dirty.split_off(&(bytes / PAGE as u64));
+            self.lost.split_off(&bytes.div_ceil(PAGE as u64));
             if !bytes.is_multiple_of(PAGE as u64) && gone.remove(&(bytes / PAGE as u64)) {
                 self.dirty.insert(bytes / PAGE as u64);
             }
@@ -119,7 +126,20 @@ impl Inode {
         for page in std::mem::take(&mut self.dirty) {
             if rng.random() {
                 self.write_back(page);
+            } else {
+                self.lost.insert(page);
             }
+        }
+    }
+
+    pub fn has_lost(&self) -> bool {
+        !self.lost.is_empty()
+    }
+
+    /// The cache forgets pages that it takes for written.
+    pub fn evict(&mut self) {
+        for page in std::mem::take(&mut self.lost) {
+            self.current.set_page(page, self.durable.page(page).cloned());
         }
     }
 
@@ -128,27 +148,29 @@ impl Inode {
         if self.cut.is_some() && rng.random() {
             self.commit_cut();
         }
-        let kept_share = [0.0, 0.5, 0.9, 1.0][rng.random_range(0..4)];
+        // Shares of pages that are kept and torn, of eight; the others are lost.
+        let (kept, torn) = [(0, 0), (8, 0), (0, 8), (7, 1), (3, 2)][rng.random_range(0..5)];
         for page in std::mem::take(&mut self.dirty) {
-            if rng.random_bool(kept_share) {
-                self.write_back(page);
-            } else if rng.random_ratio(1, 3) {
-                self.tear(page, rng.random());
+            match rng.random_range(0..8) {
+                part if part < kept => self.write_back(page),
+                part if part < kept + torn => self.tear(page, rng.random()),
+                _ => {}
             }
         }
         let length = self.length_after_crash(rng);
         self.durable.resize(length);
         self.current = self.durable.clone();
+        self.lost.clear();
         self.cut = None;
         self.claimed = length;
     }
 
     fn length_after_crash(&self, rng: &mut impl Rng) -> u64 {
         let (old, new) = (self.durable.bytes(), self.current.bytes());
-        match rng.random_range(0..3) {
+        match rng.random_range(0..4) {
             _ if new <= old => old,
             0 => old,
-            1 => new,
+            1..3 => new,
             _ => rng.random_range(old..=new),
         }
     }

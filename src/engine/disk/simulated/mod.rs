@@ -31,7 +31,8 @@
 //! * A length is the old one, the new one, or any between; pages that were lost within it are zeros.
 //!   What was cut off comes back unless something written behind the cut survives.
 //! * A sync that was made to fail has saved some pages and counts all as saved: as on Linux, the next
-//!   sync succeeds and still does not save the others.
+//!   sync succeeds and still does not save the others. The process still reads them; when it dies,
+//!   they are gone.
 //!
 //! # Invariants
 //!
@@ -90,7 +91,8 @@ impl Simulated {
         self.next_life()
     }
 
-    /// The process dies: all that was written is there, but no more durable than it was.
+    /// The process dies: all that was written is there, but no more durable than it was. What a
+    /// failed sync has lost is gone.
     #[must_use = "this handle is dead afterwards"]
     pub fn kill(&self) -> Simulated {
         self.state.lock().end_life();

@@ -186,12 +186,14 @@ impl State {
     }
 
     pub fn sync(&mut self, inode: u64, fate: Fate) -> io::Result<()> {
-        let mut rng = self.rng.clone();
+        let (mut rng, powered) = (self.rng.clone(), self.powered);
         let file = self.inode_mut(inode)?;
         let name = file.name.clone();
         let end = fate.whole();
         match end {
             Ok(()) => file.sync(),
+            // How far it got is what the crash decides.
+            Err(_) if !powered => {}
             Err(_) => file.fail_sync(&mut rng),
         }
         self.rng = rng;
@@ -246,6 +248,9 @@ impl State {
         self.last_change = None;
         self.open.clear();
         self.locks.clear();
+        for inode in self.inodes.values_mut().filter(|inode| inode.has_lost()) {
+            Arc::make_mut(inode).evict();
+        }
         self.sweep();
     }
 

@@ -272,6 +272,7 @@ fn a_failed_sync_is_not_made_good_by_the_next() {
     assert_eq!(disk.read_raw(&path("a")).unwrap(), [2; 4 * PAGE]);
     let found = outcomes(&disk, "a");
     assert!(found.iter().flatten().all(|bytes| bytes.contains(&1)), "pages are lost for good");
+    assert_eq!(disk.kill().read_raw(&path("a")), found.into_iter().next().unwrap());
 }
 
 #[test]
