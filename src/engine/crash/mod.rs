@@ -27,12 +27,14 @@
 
 #![allow(clippy::unwrap_used)]
 
+mod damage;
 mod drive;
 mod model;
 mod shrink;
 mod toy;
 mod world;
 
+pub use damage::damage;
 pub use drive::{Failure, Subject, run};
 pub use world::World;
 

@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 pub type Map = BTreeMap<Bytes, Bytes>;
 
 /// The commits since the last state that is known to be durable, in their order.
-#[derive(Default)]
+#[derive(Clone, Default)]
 pub struct Model {
     durable: Map,
     behind: Vec<Vec<Write>>,
@@ -53,8 +53,14 @@ impl Model {
         self.durable.clone_from(&self.now);
     }
 
-    /// Compares what a new life finds. `lossless`: the process has died, the power has not failed.
-    pub fn judge(&mut self, found: &Map, lossless: bool) -> Result<(), String> {
+    /// Commits that may be lost.
+    pub fn behind(&self) -> usize {
+        self.behind.len()
+    }
+
+    /// Compares what a new life finds, and tells how many of the commits that may be lost are there.
+    /// `lossless`: the process has died, the power has not failed.
+    pub fn judge(&mut self, found: &Map, lossless: bool) -> Result<usize, String> {
         let acknowledged = self.behind.len();
         self.behind.extend(self.unanswered.take());
         let least = if lossless { acknowledged } else { 0 };
@@ -84,7 +90,7 @@ impl Model {
         };
         self.behind.truncate(kept);
         self.now.clone_from(found);
-        Ok(())
+        Ok(kept)
     }
 }
 

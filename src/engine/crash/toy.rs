@@ -3,7 +3,7 @@
 
 use super::drive::{Store, Subject};
 use super::model::Map;
-use super::{World, attempt, campaign, seeds, shrink};
+use super::{World, attempt, campaign, damage, seeds, shrink};
 use crate::engine::disk::simulated::Operation;
 use crate::engine::disk::{Folder, Handle, Mode, Simulated};
 use crate::engine::{EngineError, SyncPolicy, Write};
@@ -49,6 +49,9 @@ struct Log {
     file: Handle,
     end: u64,
 }
+
+/// The key under which a copy holds the number of the log that goes on from it.
+const NUMBER: &[u8] = b"";
 
 fn log_name(number: u64) -> String {
     format!("{number}.log")
@@ -134,13 +137,12 @@ impl Subject for Toy {
         folder.create()?;
         let (mut map, mut number) = (Map::new(), 0);
         if let Some(copy) = folder.read("copy")? {
-            let mut bytes = copy.get(8..).unwrap_or_default();
-            number = copy.get(..8).map_or(0, |n| u64::from_le_bytes(n.try_into().unwrap()));
             let checks = self.error != Error::HasNoChecksum;
-            let corrupt = || EngineError::corrupt(&folder.path_of("copy"), 8, "a record", "none");
-            if bytes != encode(&[]) {
-                apply(&mut map, decode(&mut bytes, checks).ok_or_else(corrupt)?);
-            }
+            let corrupt = || EngineError::corrupt(&folder.path_of("copy"), 0, "a record", "none");
+            apply(&mut map, decode(&mut &copy[..], checks).ok_or_else(corrupt)?);
+            number = map
+                .remove(NUMBER)
+                .map_or(0, |bytes| u64::from_be_bytes(bytes[..].try_into().unwrap_or_default()));
         }
         let log = self.replay(&folder, number, &mut map)?;
         let (log, map) = (RefCell::new(log), RefCell::new(map));
@@ -257,8 +259,10 @@ impl Opened {
         let map = self.map.borrow();
         let put =
             |(key, value): (&Bytes, &Bytes)| Write::Put { key: key.clone(), value: value.clone() };
-        let mut bytes = number.to_le_bytes().to_vec();
-        bytes.extend(encode(&map.iter().map(put).collect::<Vec<_>>()));
+        let number_bytes = Bytes::copy_from_slice(&number.to_be_bytes());
+        let mut all = vec![Write::Put { key: NUMBER.into(), value: number_bytes }];
+        all.extend(map.iter().map(put));
+        let bytes = encode(&all);
         let file = self.folder.open("copy.tmp", Mode::Create)?;
         file.write(&bytes, 0)?;
         if self.error != Error::RenamesBeforeSync {
@@ -309,6 +313,16 @@ fn a_store_that_stops_at_failures_is_found_right() {
     let right = |seed| -> Box<dyn Subject> { Box::new(toy(Error::None, seed)) };
     let tally = campaign(test, seeds(300), |seed| World::troubled(seed, &TROUBLES), right);
     assert!(tally.failures > tally.worlds, "{tally:?}");
+}
+
+#[test]
+fn flipped_bits_are_found_in_a_store_with_checksums_and_missed_in_one_without() {
+    let test = "engine::crash::toy::flipped_bits";
+    let losable = |kind: &str| if kind == ".log" { usize::MAX } else { 0 };
+    let flip = |error| damage(test, seeds(50), |seed| Box::new(toy(error, seed)), losable);
+    let seen = flip(Error::None);
+    assert!(seen["copy"].refused > 0 && seen[".log"].cut > 0, "{seen:?}");
+    assert!(std::panic::catch_unwind(|| flip(Error::HasNoChecksum)).is_err());
 }
 
 #[test]
