@@ -5,7 +5,7 @@ use crate::check::holds;
 use crate::data::Values;
 use crate::drive::{Tally, Until, drive};
 use crate::operations::Operations;
-use crate::process;
+use crate::process::{self, Ticks};
 use crate::row::Row;
 use crate::settings::Settings;
 use crate::stores::{Kind, Store};
@@ -58,6 +58,8 @@ pub struct Measurement {
     pub peak_rss_mib: f64,
     /// The machine's load of the last minute when the cell began.
     pub load_before: f64,
+    /// The part of the machine that was busy with something else, the kernel's own threads included.
+    pub others_percent: f64,
 }
 
 pub fn run_as_child(json: &str) -> Outcome<()> {
@@ -72,7 +74,7 @@ pub fn run_as_child(json: &str) -> Outcome<()> {
 
 impl Cell {
     fn measure(&self) -> Outcome<Measurement> {
-        let load = process::load()?;
+        let (load, ticks) = (process::load()?, Ticks::now()?);
         let mut measurement = match self.row {
             Row::Fill | Row::Overwrite => self.write_all()?,
             Row::FillSync1 | Row::FillSync16 => self.write_synced()?,
@@ -80,6 +82,7 @@ impl Cell {
             _ => self.read()?,
         };
         measurement.load_before = load;
+        measurement.others_percent = Ticks::now()?.others_percent_since(ticks);
         Ok(measurement)
     }
 
@@ -120,6 +123,7 @@ impl Cell {
             settle_s: None,
             peak_rss_mib: process::peak_rss_mib()?,
             load_before: 0.0,
+            others_percent: 0.0,
         })
     }
 

@@ -92,6 +92,35 @@ pub fn load() -> Outcome<f64> {
     Ok(text.split(' ').next().unwrap_or_default().parse()?)
 }
 
+/// The processors' time since some moment, in ticks of the system's clock.
+#[derive(Clone, Copy)]
+pub struct Ticks {
+    busy: u64,
+    all: u64,
+    own: u64,
+}
+
+impl Ticks {
+    pub fn now() -> Outcome<Ticks> {
+        let text = fs::read_to_string("/proc/stat")?;
+        let line = text.lines().next().unwrap_or_default();
+        let ticks: Vec<u64> = line.split_whitespace().skip(1).flat_map(str::parse).collect();
+        // user nice system idle iowait irq softirq steal, and guests, who are in user already.
+        let all: u64 = ticks.iter().take(8).sum();
+        let idle: u64 = ticks.iter().skip(3).take(2).sum();
+        let text = fs::read_to_string("/proc/self/stat")?;
+        let after_name = text.rsplit(')').next().unwrap_or_default();
+        let own = after_name.split_whitespace().skip(11).take(2).flat_map(str::parse::<u64>).sum();
+        Ok(Ticks { busy: all - idle, all, own })
+    }
+
+    /// How much of the machine was busy since then, but not for this process, in per cent.
+    pub fn others_percent_since(&self, then: Ticks) -> f64 {
+        let others = (self.busy - then.busy).saturating_sub(self.own - then.own);
+        others as f64 * 100.0 / (self.all - then.all).max(1) as f64
+    }
+}
+
 /// Processor, memory, kernel and the file system of `folder`, in one line.
 pub fn machine(folder: &Path) -> Outcome<String> {
     let cpus = fs::read_to_string("/proc/cpuinfo")?;

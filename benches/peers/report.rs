@@ -82,25 +82,28 @@ impl Table<'_> {
         )
     }
 
-    /// Our figure over the best peer's, or for times the best peer's time below ours.
-    fn ratio(&self, row: Row) -> Option<f64> {
+    /// Our median over that of the best peer, and how far the rounds' own ratios lie apart.
+    fn ratio(&self, row: Row) -> Option<Spread> {
         let ours = self.figure(row, Kind::Quorate)?.median;
         let peers = self.flags.stores.iter().filter(|store| store.is_peer());
-        let figures = peers.filter_map(|store| self.figure(row, *store)).map(|found| found.median);
-        let best = if row.lower_is_better() {
-            figures.min_by(f64::total_cmp)
-        } else {
-            figures.max_by(f64::total_cmp)
+        let better = |figure: f64| if row.lower_is_better() { -figure } else { figure };
+        let (theirs, best) = peers
+            .filter_map(|&store| Some((self.figure(row, store)?.median, store)))
+            .max_by(|(one, _), (other, _)| better(*one).total_cmp(&better(*other)))?;
+        let same_round = |cell: &Measurement| {
+            self.of(row, best).find(|peer| peer.round == cell.round).map(|peer| peer.figure)
         };
-        Some(ours / best?)
+        let by_round =
+            self.of(row, Kind::Quorate).filter_map(|cell| Some(cell.figure / same_round(cell)?));
+        Some(Spread { median: ours / theirs, ..spread(by_round)? })
     }
 
     fn ratios(&self) -> String {
         let mut text = "\n| operations/s |".to_string();
         let stores = &self.flags.stores;
         stores.iter().for_each(|store| text += &format!(" {} |", store.name()));
-        text += " ours / best | goal | met |\n|---|";
-        text += &"---:|".repeat(stores.len() + 3);
+        text += " ours / best | by round | goal | met |\n|---|";
+        text += &"---:|".repeat(stores.len() + 4);
         text.push('\n');
         for &row in self.flags.rows() {
             let unit = if row.lower_is_better() { " (ms)" } else { "" };
@@ -109,27 +112,25 @@ impl Table<'_> {
                 let figure = self.figure(row, store).map(|found| thousands(found.median));
                 let _ = write!(text, " {} |", figure.unwrap_or("-".into()));
             }
-            let (goal, ratio) = (row.goal(), self.ratio(row));
-            let (sign, met) = match row.lower_is_better() {
-                true => ("≤", ratio.is_some_and(|ratio| ratio <= goal)),
-                false => ("≥", ratio.is_some_and(|ratio| ratio >= goal)),
-            };
-            let shown = ratio.map_or("-".into(), |ratio| format!("{ratio:.2}"));
-            let met = if ratio.is_none() {
-                "-"
-            } else if met {
-                "yes"
-            } else {
-                "no"
-            };
-            let _ = writeln!(text, " {shown} | {sign} {goal:.1} | {met} |");
+            text += &self.verdict(row);
         }
         text
     }
 
+    fn verdict(&self, row: Row) -> String {
+        let goal = row.goal();
+        let sign = if row.lower_is_better() { "≤" } else { "≥" };
+        let Some(Spread { median, least, most }) = self.ratio(row) else {
+            return format!(" - | - | {sign} {goal:.1} | - |\n");
+        };
+        let met = if row.lower_is_better() { median <= goal } else { median >= goal };
+        let met = if met { "yes" } else { "no" };
+        format!(" {median:.2} | {least:.2} to {most:.2} | {sign} {goal:.1} | {met} |\n")
+    }
+
     fn details(&self) -> String {
         let mut text = "\n| row | store | least to most | p50 µs | p99 µs | longest ms | \
-            worst second / median | write amp. | of tables | settle s | peak RSS MiB | load |\n\
+            worst second / median | write amp. | of tables | settle s | peak RSS MiB | others' CPU % |\n\
             |---|---|---:|---:|---:|---:|---:|---:|---:|---:|---:|---:|\n"
             .to_string();
         for &row in self.flags.rows() {
@@ -159,7 +160,7 @@ impl Table<'_> {
             _ => "-".to_string(),
         };
         Some(format!(
-            "| {name} | {} | {} to {} | {} | {} | {} | {} | {} | {} | {} | {:.0} | {:.1} |\n",
+            "| {name} | {} | {} to {} | {} | {} | {} | {} | {} | {} | {} | {:.0} | {:.0} |\n",
             store.name(),
             thousands(figure.least),
             thousands(figure.most),
@@ -171,7 +172,7 @@ impl Table<'_> {
             shown(median(|cell| cell.table_write_amplification)),
             shown(median(|cell| cell.settle_s)),
             most(|cell| cell.peak_rss_mib),
-            most(|cell| cell.load_before),
+            most(|cell| cell.others_percent),
         ))
     }
 }
@@ -179,7 +180,8 @@ impl Table<'_> {
 fn foot(flags: &Flags, machine: &str, cells: &[Measurement]) -> String {
     let settings = flags.settings(flags.value_bytes[0]);
     let command: Vec<String> = std::env::args().skip(1).collect();
-    let busiest = cells.iter().map(|cell| cell.load_before).fold(0.0, f64::max);
+    let loads = spread(cells.iter().map(|cell| cell.load_before));
+    let loads = loads.map_or(String::new(), |found| format!("{} to {}", found.least, found.most));
     let mut text = format!(
         "\nMachine: {machine}. Command: `cargo bench --features peers --bench peers -- {}`.\n\
          All stores: keys of {} B, memtable {} MiB (recovery: {} times the log of {} MiB), Bloom \
@@ -187,9 +189,10 @@ fn foot(flags: &Flags, machine: &str, cells: &[Measurement]) -> String {
          on, one record to a commit.\n\
          Durability: a put waits for `write(2)`, which `kill -9` cannot take back; in the `sync` \
          rows for `fdatasync`.\n\
-         Rows by time take {} s after a warm-up of equally many reads; longest, peak RSS and load \
-         are the most of all rounds, the worst second the least. The load is that of the minute \
-         before a cell and counts the cell before it; at most {busiest:.1}.\n\
+         Rows by time take {} s after a warm-up of equally many reads. Longest, peak RSS and \
+         others' CPU (what else kept the machine busy) are the most of all rounds, the worst \
+         second is the least. Load averages before the cells, each counting the cells before: \
+         {loads}.\n\
          Write amplification: bytes given to `write(2)`, log included, until compactions rested, \
          over the user's bytes.\n",
         command.join(" "),

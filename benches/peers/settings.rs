@@ -38,6 +38,10 @@ pub struct Flags {
     pub recovery_mib: u64,
     #[arg(long, default_value_t = 1)]
     pub seed: u64,
+    /// Measure a cell again, at most three times, if something else took more than this part of the
+    /// machine; the calmest attempt counts.
+    #[arg(long)]
+    pub calm_percent: Option<f64>,
     /// One round of 1,000,000 records of 100 bytes, three seconds each.
     #[arg(long)]
     pub quick: bool,

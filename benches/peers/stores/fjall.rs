@@ -5,17 +5,19 @@ use crate::Outcome;
 use crate::settings::{Compression, Settings};
 use fjall::config::{
     BlockSizePolicy, BloomConstructionPolicy, CompressionPolicy, FilterPolicy, FilterPolicyEntry,
-    PartitioningPolicy, PinningPolicy,
+    HashRatioPolicy, PartitioningPolicy, PinningPolicy,
 };
 use fjall::{CompressionType, Database, Keyspace, KeyspaceCreateOptions, PersistMode};
 use std::path::Path;
 use std::time::Duration;
 
-pub const ABOUT: &str = "leveled compaction, filters and indexes whole and pinned; synced puts \
-    are a batch each; everything else as it comes (its journals may reach 512 MiB)";
+pub const ABOUT: &str = "leveled compaction, filters and indexes whole and pinned, a hash \
+    index in each block; synced puts are a batch each; everything else as it comes (its journals may reach 512 MiB)";
 
 /// fjall does not say when it will rest; it does once nothing has run for this long.
 const REST: Duration = Duration::from_millis(500);
+/// Slots of a block's hash index for each of its records.
+const HASH_RATIO: f32 = 1.0;
 const POLL: Duration = Duration::from_millis(20);
 
 pub struct Fjall {
@@ -40,6 +42,7 @@ pub fn open(settings: &Settings, folder: &Path, synced: bool) -> Outcome<Fjall> 
             .max_memtable_size(settings.memtable_mib << 20)
             .data_block_size_policy(BlockSizePolicy::all((settings.block_kib << 10) as u32))
             .data_block_compression_policy(CompressionPolicy::all(compression))
+            .data_block_hash_ratio_policy(HashRatioPolicy::all(HASH_RATIO))
             .filter_policy(FilterPolicy::all(FilterPolicyEntry::Bloom(bloom)))
             .filter_block_pinning_policy(PinningPolicy::all(true))
             .index_block_pinning_policy(PinningPolicy::all(true))

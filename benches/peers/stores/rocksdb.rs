@@ -1,17 +1,19 @@
-//! RocksDB, as its own advice for a machine of two cores has it.
+//! RocksDB, as its own advice for a machine of two cores has it. Where a setting was in doubt, the
+//! one that measured faster here was taken.
 
 use super::{Each, Store};
 use crate::Outcome;
 use crate::settings::{Compression, Settings};
 use rocksdb::{
-    BlockBasedOptions, Cache, DB, DBCompressionType, Options, ReadOptions, WaitForCompactOptions,
-    WriteOptions, properties,
+    BlockBasedOptions, Cache, DB, DBCompressionType, DataBlockIndexType, Options, ReadOptions,
+    WaitForCompactOptions, WriteOptions, properties,
 };
 use std::path::Path;
 
 pub const ABOUT: &str = "leveled compaction with dynamic level sizes, 3 memtables, \
-    increase_parallelism(2), full Bloom filters, indexes and filters on the heap and not in the \
-    cache, LRU cache, no statistics; everything else as it comes";
+    increase_parallelism(2), pipelined writes, HyperClockCache, full Bloom filters, indexes and \
+    filters on the heap and not in the cache, a hash index in each block, no statistics; \
+    everything else as it comes";
 
 /// The active memtable and two that wait for their flush.
 const MEMTABLES: i32 = 3;
@@ -29,10 +31,13 @@ pub fn open(settings: &Settings, folder: &Path, synced: bool) -> Outcome<RocksDb
     let mut table = BlockBasedOptions::default();
     table.set_block_size((settings.block_kib << 10) as usize);
     table.set_bloom_filter(f64::from(settings.bloom_bits), false);
-    table.set_block_cache(&Cache::new_lru_cache((settings.cache_mib << 20) as usize));
+    table.set_data_block_index_type(DataBlockIndexType::BinaryAndHash);
+    let cache_bytes = (settings.cache_mib << 20) as usize;
+    table.set_block_cache(&Cache::new_hyper_clock_cache(cache_bytes, 0));
     let mut options = Options::default();
     options.create_if_missing(true);
     options.increase_parallelism(2);
+    options.set_enable_pipelined_write(true);
     options.set_write_buffer_size((settings.memtable_mib << 20) as usize);
     options.set_max_write_buffer_number(MEMTABLES);
     options.set_compression_type(compression);
