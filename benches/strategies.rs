@@ -85,10 +85,10 @@ fn tables(count: u64) -> Vec<TableMeta> {
 
 fn compaction(criterion: &mut Criterion) {
     let mut group = criterion.benchmark_group("compaction");
-    let tables = tables(500);
+    let tables = tables(5_000);
     for choice in choices::<Compaction>() {
         let picker = choice.build();
-        group.bench_function(BenchmarkId::new("pick among 500", choice.name()), |bencher| {
+        group.bench_function(BenchmarkId::new("pick among 5000", choice.name()), |bencher| {
             bencher.iter(|| picker.pick(black_box(&View { tables: &tables, now_s: 0 })));
         });
     }

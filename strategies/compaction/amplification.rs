@@ -6,7 +6,8 @@ use crate::{Choice, Settings};
 use rand::{RngExt, SeedableRng};
 use rand_xoshiro::Xoshiro256PlusPlus;
 use serde_json::json;
-use std::collections::{BTreeSet, HashMap};
+use std::cmp::Reverse;
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 const MEMTABLE_BYTES: u64 = 64 << 20;
 /// So that a table of 16 MiB has 256 entries.
@@ -23,6 +24,8 @@ struct Simulation {
     flushed_bytes: u64,
     rewritten_bytes: u64,
     worst_bytes: u64,
+    /// 0: nothing expires.
+    now_s: u64,
 }
 
 impl Simulation {
@@ -37,6 +40,7 @@ impl Simulation {
             flushed_bytes: 0,
             rewritten_bytes: 0,
             worst_bytes: 0,
+            now_s: 0,
         }
     }
 
@@ -51,6 +55,10 @@ impl Simulation {
 
     fn add(&mut self, level: u32, run: u64, sequences: (u64, u64), keys: Vec<u32>) {
         let id = self.id();
+        let mut expiry = BTreeMap::new();
+        if self.now_s > 0 {
+            keys.iter().for_each(|key| *expiry.entry(expires_s(*key)).or_default() += 1);
+        }
         self.tables.push(TableMeta {
             id,
             level,
@@ -61,6 +69,9 @@ impl Simulation {
             last_key: Bytes::copy_from_slice(&keys[keys.len() - 1].to_be_bytes()),
             min_sequence: sequences.0,
             max_sequence: sequences.1,
+            min_written_s: expiry.keys().min().map_or(0, |by_s| by_s - LIFE_S),
+            max_written_s: expiry.keys().max().map_or(0, |by_s| by_s - LIFE_S),
+            expiry: expiry.into_iter().collect(),
             ..TableMeta::default()
         });
         self.keys.insert(id, keys);
@@ -72,7 +83,7 @@ impl Simulation {
         self.flushed_bytes += keys.len() as u64 * ENTRY_BYTES;
         let run = self.id();
         self.add(0, run, sequences, keys.into_iter().collect());
-        while let Some(job) = self.picker.pick(&View { tables: &self.tables, now_s: 0 }) {
+        while let Some(job) = self.picker.pick(&View { tables: &self.tables, now_s: self.now_s }) {
             self.run(&job);
         }
     }
@@ -97,6 +108,7 @@ impl Simulation {
             .collect::<Vec<_>>();
         merged.sort_unstable();
         merged.dedup();
+        self.drop_expired(&mut merged, job, &inputs);
         let written = merged.len() as u64 * ENTRY_BYTES;
         self.rewritten_bytes += written;
         self.worst_bytes = self.worst_bytes.max(self.bytes() + written);
@@ -107,6 +119,37 @@ impl Simulation {
             self.add(job.output_level, run, (oldest, newest), piece.to_vec());
         }
     }
+
+    /// Expired entries of a job's output, unless a table that lookups meet after it covers them.
+    fn drop_expired(&self, merged: &mut Vec<u32>, job: &Job, inputs: &[TableMeta]) {
+        let newest = inputs.iter().map(|table| table.max_sequence).max().unwrap_or(0);
+        let turn = |level, newest| (level, Reverse(newest));
+        let output = turn(job.output_level, newest);
+        let beneath = self.tables.iter().filter(|table| {
+            turn(table.level, table.max_sequence) > output && !job.inputs.contains(&table.id)
+        });
+        let beneath = beneath.collect::<Vec<_>>();
+        let hidden = |key: u32| {
+            let key = &key.to_be_bytes()[..];
+            beneath.iter().any(|table| table.first_key <= key && key <= &table.last_key[..])
+        };
+        let now_s = self.now_s;
+        merged.retain(|key| now_s == 0 || expires_s(*key) > now_s || hidden(*key));
+    }
+}
+
+/// How long an entry lives where entries expire.
+const LIFE_S: u64 = 64;
+
+/// A key that is written once, in the order of `count`: any two that follow each other lie far
+/// apart.
+fn fresh_key(count: u32) -> u32 {
+    count.wrapping_mul(0x9E37_79B1)
+}
+
+/// One memtable is flushed per second, from second 1 on; the factor undoes that of `fresh_key`.
+fn expires_s(key: u32) -> u64 {
+    1 + u64::from(key.wrapping_mul(0x0E8B_2F51)) / MEMTABLE_ENTRIES + LIFE_S
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -200,4 +243,34 @@ fn the_default_base_saves_writes() {
     let (ours, theirs) =
         (by_default("leveled", 50), cost_of("leveled", json!({"base_mib": 256}), 50));
     assert!(ours.writes <= theirs.writes && ours.space <= theirs.space, "{ours:?} {theirs:?}");
+}
+
+/// New keys that live for 64 s, a memtable of them each second.
+fn cost_of_aging(name: &str, settings: serde_json::Value) -> Cost {
+    let mut simulation = Simulation::new(name, settings);
+    let mut space = 0.0;
+    for flush in 0..6 * LIFE_S {
+        let first = (flush * MEMTABLE_ENTRIES) as u32;
+        simulation.now_s = flush + 1;
+        simulation.flush((first..first + MEMTABLE_ENTRIES as u32).map(fresh_key).collect());
+        if flush >= LIFE_S {
+            space += over(simulation.bytes(), (LIFE_S * MEMTABLE_ENTRIES) as usize);
+        }
+    }
+    Cost {
+        writes: 1.0 + simulation.rewritten_bytes as f64 / simulation.flushed_bytes as f64,
+        space: space / (5 * LIFE_S) as f64,
+        worst_space: over(simulation.worst_bytes, (LIFE_S * MEMTABLE_ENTRIES) as usize),
+    }
+}
+
+/// What time windows are for: data that ages is hardly rewritten, and gone soon after it expired.
+#[test]
+fn time_windows_drop_what_the_others_carry_along() {
+    let windows = cost_of_aging("time_window", json!({"window_s": 8}));
+    let tiered = cost_of_aging("size_tiered", json!({}));
+    let leveled = cost_of_aging("leveled", json!({}));
+    assert!(windows.writes < tiered.writes, "{windows:?} {tiered:?}");
+    assert!(2.0 * windows.writes < leveled.writes, "{windows:?} {leveled:?}");
+    assert!(2.0 * windows.space < tiered.space, "{windows:?} {tiered:?}");
 }

@@ -27,10 +27,11 @@
 //! # What goes next
 //!
 //! The level that is fullest against its target goes first; where a running job stands in its way,
-//! the next one. From level 0 all idle tables go at once, because they overlap. From a deeper level
-//! goes the table that drags the fewest bytes of the next level along, for its own size: where
-//! merges were long ago, entries stand dense in a narrow range of keys. Measured on metadata under
-//! uniform overwrites this rewrites less than taking tables in turn (see `amplification`).
+//! the next one. From level 0 all idle tables go at once, because they overlap. From a deeper
+//! level goes the table that drags the fewest bytes of the next level along, for its own size:
+//! where merges were long ago, entries stand dense in a narrow range of keys. Measured on metadata
+//! under uniform overwrites, taking tables in turn rewrites 1 to 2 % less, but has to remember
+//! where it was; taking two neighbours together rewrites 5 % less, and holds up others for longer.
 //! While the base level is busy and level 0 keeps growing, its newest runs are merged with each
 //! other, so that reads and writers need not wait for the large job.
 //!
@@ -56,6 +57,7 @@ use super::runs::{Run, merge, runs_of};
 use super::{Job, Picker, TableMeta, View};
 use crate::registry::within;
 use crate::{Entry, Invalid, Parameter, Settings, defaults, read};
+use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 use std::ops::Range;
 
@@ -122,6 +124,12 @@ struct Leveled {
 }
 
 impl Default for Leveled {
+    /// RocksDB's ratio, levels and 4 tables of level 0. The base may hold twice what level 0 does
+    /// with memtables of 64 MiB: it is rewritten whenever level 0 is merged, and much smaller than
+    /// level 0 it would only be one more stop on the way. RocksDB's 256 MiB rewrite 18 % more on 3
+    /// GiB and as much on 6 GiB; 1 GiB rewrites 10 % less there in jobs that are twice as large.
+    /// Tables of 16 MiB instead of 64, so that one job holds up the next for less time on few
+    /// cores.
     fn default() -> Self {
         Leveled {
             level0_tables: 4,
@@ -245,18 +253,13 @@ impl Leveled {
 
     fn empty_level_0(&self, shape: &Shape, runs: &[Run<'_>], tables: &[TableMeta]) -> Option<Job> {
         let (busy, idle) = level_0_split(runs);
-        let keys = |tables: &[&TableMeta]| {
-            let first = tables.iter().map(|table| table.first_key.clone()).min()?;
-            let last = tables.iter().map(|table| table.last_key.clone()).max()?;
-            Some(TableMeta { first_key: first, last_key: last, ..TableMeta::default() })
-        };
-        let span = keys(&idle)?;
+        let span = span(&idle)?;
         let base = on(shape.base as u32, tables).collect::<Vec<_>>();
-        let in_the_way = keys(&busy).is_some_and(|busy| busy.overlaps(&span));
+        let in_the_way = self::span(&busy).is_some_and(|busy| overlap(busy, span));
         if in_the_way || (base.is_empty() && !busy.is_empty()) {
             return None;
         }
-        let dragged = base.iter().filter(|table| table.overlaps(&span)).copied();
+        let dragged = base.iter().filter(|table| overlap(keys(table), span)).copied();
         let inputs = idle.into_iter().chain(dragged).collect::<Vec<_>>();
         self.job(inputs, shape.base as u32, tables, "level 0 holds too many tables")
     }
@@ -364,6 +367,23 @@ fn sorted(level: u32, tables: &[TableMeta]) -> Vec<&TableMeta> {
     let mut tables = on(level, tables).collect::<Vec<_>>();
     tables.sort_by(|a, b| a.first_key.cmp(&b.first_key));
     tables
+}
+
+/// The first key and the last.
+type Keys<'a> = (&'a Bytes, &'a Bytes);
+
+fn keys(table: &TableMeta) -> Keys<'_> {
+    (&table.first_key, &table.last_key)
+}
+
+/// From the first key of all tables to the last.
+fn span<'a>(tables: &[&'a TableMeta]) -> Option<Keys<'a>> {
+    let both = |a: Keys<'a>, b: Keys<'a>| (a.0.min(b.0), a.1.max(b.1));
+    tables.iter().map(|table| keys(table)).reduce(both)
+}
+
+fn overlap(a: Keys<'_>, b: Keys<'_>) -> bool {
+    a.0 <= b.1 && b.0 <= a.1
 }
 
 /// The busy tables of level 0 and the idle ones, each from the newest run on.

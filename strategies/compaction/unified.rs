@@ -116,6 +116,8 @@ enum Scaling {
 enum Word {
     Number(i64),
     Name(String),
+    /// YAML 1.1 takes a bare `N` for no.
+    Flag(bool),
 }
 
 impl Default for Unified {
@@ -138,6 +140,7 @@ impl Word {
         let scaling = match self {
             Word::Number(number) => Some(*number),
             Word::Name(name) => parse(name),
+            Word::Flag(flag) => (!flag).then_some(0),
         };
         match scaling {
             Some(w @ -998..0) => Ok(Level { fan_out: (2 - w) as u64, threshold: 2 }),
@@ -147,6 +150,7 @@ impl Word {
                 found: match self {
                     Word::Number(number) => number.to_string(),
                     Word::Name(name) => format!("`{name}`"),
+                    Word::Flag(flag) => flag.to_string(),
                 },
                 allowed: "T2 to T1000, N, L2 to L1000, or -998 to 998".to_string(),
             }),
@@ -216,8 +220,8 @@ impl Levels {
 mod tests {
     #![allow(clippy::unwrap_used)]
     use super::*;
+    use crate::Choice;
     use crate::compaction::{Compaction, TableMeta};
-    use crate::{Choice, Family};
     use serde_json::{Value, json};
 
     fn choice(scaling: Value) -> Result<Choice<Compaction>, Invalid> {
@@ -257,6 +261,7 @@ mod tests {
         assert_eq!(picked(json!("L4"), &[64, 250]), None, "250 MiB are of the next level");
         assert_eq!(picked(json!(-2), &[64, 190, 250]), Some(vec![3, 2]));
         assert_eq!(picked(json!("N"), &[64, 64]), Some(vec![2, 1]));
+        assert_eq!(picked(json!(false), &[64, 64]), Some(vec![2, 1]));
     }
 
     #[test]
@@ -281,12 +286,25 @@ mod tests {
             (json!(""), "``"),
             (json!(["T4", "L1001"]), "`L1001`"),
             (json!(999), "999"),
+            (json!(true), "true"),
         ] {
             let error = choice(bad).unwrap_err().to_string();
             assert_eq!(error, format!("setting `scaling` is {found}; {allowed}"));
         }
         let error = choice(json!([])).unwrap_err().to_string();
         assert!(error.contains("a list of 0; allowed: one for all levels"), "{error}");
-        assert!(Compaction::entries().iter().any(|entry| entry.name == ENTRY.name));
+    }
+
+    #[test]
+    fn yaml_may_give_one_value_or_a_list() {
+        let read = |yaml: &str| serde_yaml::from_str::<Choice<Compaction>>(yaml).unwrap();
+        assert_eq!(read("unified"), Choice::named("unified").unwrap());
+        assert_eq!(read("unified: {scaling: L10}").settings()["scaling"], json!("L10"));
+        let list = read("unified: {scaling: [-2, N, T8], base_mib: 8}");
+        assert_eq!(list.settings()["scaling"], json!([-2, false, "T8"]), "N is no in YAML 1.1");
+        let given = Settings::from_iter([("scaling".to_string(), json!(["N", "T8"]))]);
+        let quoted = Choice::<Compaction>::new("unified", given).unwrap();
+        assert_eq!(read(&serde_yaml::to_string(&quoted).unwrap()), quoted);
+        assert_eq!(read("time_window: {window_s: 60}").settings()["window_s"], json!(60));
     }
 }
