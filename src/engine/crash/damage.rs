@@ -3,8 +3,8 @@
 use super::drive::{Store, Subject};
 use super::model::{Map, Model};
 use super::world::{KEYS, Step, World, key};
-use crate::engine::EngineError;
 use crate::engine::disk::Simulated;
+use crate::engine::{EngineError, SyncPolicy};
 use rand::{Rng, RngExt, SeedableRng};
 use rand_xoshiro::Xoshiro256PlusPlus;
 use std::collections::{BTreeMap, BTreeSet};
@@ -29,25 +29,30 @@ pub struct Seen {
     pub most_keys: u64,
 }
 
-/// What one kind of file may lose to a flipped bit besides a refusal.
-pub type Losable = fn(kind: &str) -> usize;
+/// The log of a store: the only file whose end may vanish without a word, because who reads it
+/// cannot tell a damaged last record from one that was never finished.
+#[derive(Clone, Copy)]
+pub struct LogKind {
+    /// The kind of its files.
+    pub kind: &'static str,
+    /// Whether a record tells that those before it were durable, so that their loss is noticed.
+    pub proves: bool,
+}
 
 /// By kind of file: its name without digits.
 pub type Sightings = BTreeMap<String, Seen>;
 
-/// Flips bits in what the worlds of these seeds leave behind. `losable` says how many of the last
-/// commits may vanish with a bit in a file of a kind: who reads a log cannot tell a damaged last
-/// record from one that was never finished.
+/// Flips bits in what the worlds of these seeds leave behind.
 pub fn damage(
     test: &str,
     seeds: Range<u64>,
     subject: impl Fn(u64) -> Box<dyn Subject>,
-    losable: Losable,
+    log: LogKind,
 ) -> Sightings {
     let mut sightings = Sightings::new();
     for seed in seeds {
         let subject = subject(seed);
-        let (disk, model) = prepare(subject.as_ref(), seed);
+        let (disk, model) = prepare(subject.as_ref(), seed, log);
         let mut rng = Xoshiro256PlusPlus::seed_from_u64(seed);
         for _ in 0..PLACES {
             let (path, offset, bit) = place(&disk, &mut rng);
@@ -55,7 +60,7 @@ pub fn damage(
             let damaged = disk.clone_state();
             assert!(damaged.flip(&path, offset, bit));
             let seen = sightings.entry(kind.clone()).or_default();
-            let look = || look(subject.as_ref(), &damaged, &path, &model, losable(&kind), seen);
+            let look = || look(subject.as_ref(), &damaged, &path, &model, kind == log.kind, seen);
             let outcome = catch_unwind(AssertUnwindSafe(look));
             let outcome = outcome.unwrap_or_else(|_| Err("a panic".to_string()));
             if let Err(what) = outcome {
@@ -71,8 +76,10 @@ pub fn damage(
     sightings
 }
 
-/// Lives the first steps of a world to a clean end.
-fn prepare(subject: &dyn Subject, seed: u64) -> (Simulated, Model) {
+/// Takes the steps of a world to a clean end. What the log can prove, or a flush has taken over, is
+/// durable.
+fn prepare(subject: &dyn Subject, seed: u64, log: LogKind) -> (Simulated, Model) {
+    let mut proven_by_next = false;
     let (disk, mut model) = (Simulated::new(seed), Model::default());
     let store = subject.open(&disk).unwrap();
     let lives = World::new(seed).lives;
@@ -81,10 +88,16 @@ fn prepare(subject: &dyn Subject, seed: u64) -> (Simulated, Model) {
             Step::Commit(changes, sync) => {
                 let batch: Vec<_> = changes.iter().map(|change| change.write()).collect();
                 store.commit(batch.clone(), *sync).unwrap();
+                if std::mem::take(&mut proven_by_next) {
+                    model.make_durable();
+                }
                 model.acknowledge(batch);
+                let synced = sync.unwrap_or(subject.sync()) == SyncPolicy::Always;
+                proven_by_next = synced && log.proves;
             }
             Step::Flush => {
                 store.flush().unwrap();
+                proven_by_next = false;
                 model.make_durable();
             }
             Step::Settle => store.settle().unwrap(),
@@ -126,7 +139,7 @@ fn look(
     damaged: &Simulated,
     path: &std::path::Path,
     model: &Model,
-    losable: usize,
+    may_lose: bool,
     seen: &mut Seen,
 ) -> Result<(), String> {
     let name = path.file_name().unwrap().to_string_lossy();
@@ -145,7 +158,7 @@ fn look(
     if failed.is_empty() {
         let kept = model.clone().judge(&found, false)?;
         let lost = model.behind() - kept;
-        if lost > losable {
+        if lost > 0 && !may_lose {
             return Err(format!("{lost} commits are lost without a word"));
         }
         *(if lost > 0 { &mut seen.cut } else { &mut seen.harmless }) += 1;

@@ -8,6 +8,7 @@ use crate::engine::disk::simulated::Operation;
 use crate::engine::{EngineError, SyncPolicy, Write};
 use bytes::Bytes;
 use std::fmt;
+use std::rc::Rc;
 
 /// Opens stores.
 pub trait Subject {
@@ -66,6 +67,8 @@ fn wrong(what: impl Into<String>) -> Stop {
 struct Run<'a> {
     subject: &'a dyn Subject,
     disk: Simulated,
+    /// Outlives the end of its life: what it does when it is dropped must not reach the disk.
+    store: Option<Rc<dyn Store>>,
     model: Model,
     /// What was found of the last life was judged.
     judged: bool,
@@ -82,6 +85,7 @@ pub fn run(subject: &dyn Subject, world: &World) -> Result<Tally, Failure> {
     let mut run = Run {
         subject,
         disk: Simulated::new(world.seed),
+        store: None,
         model: Model::default(),
         judged: true,
         lossless: true,
@@ -130,6 +134,7 @@ impl Run<'_> {
                 !lost_pages
             }
         };
+        self.store = None;
         // An opening that was cut short has judged nothing: what the life before has lost is lost.
         self.lossless = lossless && (self.judged || self.lossless);
         self.judged = false;
@@ -151,6 +156,7 @@ impl Run<'_> {
             if matches!(step, Step::Reopen) {
                 self.expect("a close", store.close())?;
                 self.model.make_durable();
+                self.store = None;
                 drop(store);
                 self.lossless = true;
                 store = self.open()?;
@@ -227,8 +233,9 @@ impl Run<'_> {
         }
     }
 
-    fn open(&mut self) -> Lived<Box<dyn Store>> {
-        let store = self.expect("opening", self.subject.open(&self.disk))?;
+    fn open(&mut self) -> Lived<Rc<dyn Store>> {
+        let store: Rc<dyn Store> = self.expect("opening", self.subject.open(&self.disk))?.into();
+        self.store = Some(Rc::clone(&store));
         let found = self.everything(store.as_ref())?;
         self.model.judge(&found, self.lossless).map_err(Stop::Wrong)?;
         self.judged = true;

@@ -34,7 +34,7 @@ mod shrink;
 mod toy;
 mod world;
 
-pub use damage::damage;
+pub use damage::{LogKind, damage};
 pub use drive::{Failure, Subject, run};
 pub use world::World;
 

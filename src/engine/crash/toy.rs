@@ -3,7 +3,7 @@
 
 use super::drive::{Store, Subject};
 use super::model::Map;
-use super::{World, attempt, campaign, damage, seeds, shrink};
+use super::{LogKind, World, attempt, campaign, damage, seeds, shrink};
 use crate::engine::disk::simulated::Operation;
 use crate::engine::disk::{Folder, Handle, Mode, Simulated};
 use crate::engine::{EngineError, SyncPolicy, Write};
@@ -318,8 +318,8 @@ fn a_store_that_stops_at_failures_is_found_right() {
 #[test]
 fn flipped_bits_are_found_in_a_store_with_checksums_and_missed_in_one_without() {
     let test = "engine::crash::toy::flipped_bits";
-    let losable = |kind: &str| if kind == ".log" { usize::MAX } else { 0 };
-    let flip = |error| damage(test, seeds(50), |seed| Box::new(toy(error, seed)), losable);
+    let log = LogKind { kind: ".log", proves: false };
+    let flip = |error| damage(test, seeds(50), |seed| Box::new(toy(error, seed)), log);
     let seen = flip(Error::None);
     assert!(seen["copy"].refused > 0 && seen[".log"].cut > 0, "{seen:?}");
     assert!(std::panic::catch_unwind(|| flip(Error::HasNoChecksum)).is_err());
