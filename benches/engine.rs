@@ -1,9 +1,13 @@
-//! The engines on one disk: puts at each kind of durability, point reads, scans.
+//! The engines on one disk: puts at each kind of durability, point reads, scans, a mix, recovery.
 //!
 //! Reads go over 100,000 records of 100 bytes. `lsm/tables` has them all in tables with a warm
 //! block cache, `lsm/memtable` all in memory. `put/.../16` is one commit in each of 16 threads.
+//! `mixed` is half reads, half overwrites of one record each. `recovery` opens what a crash would
+//! leave: all records in the log and none in a table.
 //!
 //! Absolute figures belong to the machine and its disk; `put/lsm, always` is bound by `fdatasync`.
+//! These are short samples for finding a slower step; what an engine sustains, and beside which
+//! others, is measured by the bench `peers`.
 #![allow(clippy::unwrap_used)]
 
 use bytes::Bytes;
@@ -11,8 +15,10 @@ use criterion::{BatchSize, Criterion, Throughput, criterion_group, criterion_mai
 use quorate::engine::{Engine, Lsm, LsmConfig, Memory, SyncPolicy, Write};
 use quorate_strategies::Choice;
 use quorate_strategies::compaction::Compaction;
+use std::fs;
 use std::hint::black_box;
 use std::ops::Bound;
+use std::path::Path;
 use std::time::{Duration, Instant};
 
 const RECORDS: u64 = 100_000;
@@ -127,5 +133,58 @@ fn reads(criterion: &mut Criterion) {
     group.finish();
 }
 
-criterion_group!(benches, puts, reads);
+fn mixed(criterion: &mut Criterion) {
+    let memory = Memory::default();
+    let (_dir, lsm) = lsm(SyncPolicy::Never);
+    let mut group = criterion.benchmark_group("mixed");
+    group.throughput(Throughput::Elements(1));
+    let engines: [(&str, &dyn Engine); 2] = [("memory", &memory), ("lsm, never", &lsm)];
+    for (name, engine) in engines {
+        fill(engine);
+        let mut next = 0;
+        group.bench_function(name, |b| {
+            b.iter(|| {
+                next += 1;
+                let number = next * 7 % (RECORDS - 1);
+                match next % 2 {
+                    0 => black_box(engine.get(&key(number)).unwrap()).is_some(),
+                    _ => engine.commit(vec![put(number)]).is_ok(),
+                }
+            })
+        });
+    }
+    group.finish();
+}
+
+/// The files of a folder whose engine is open, as a kill would leave them.
+fn crashed(from: &Path) -> tempfile::TempDir {
+    let dir = tempfile::tempdir().unwrap();
+    for entry in fs::read_dir(from).unwrap() {
+        let entry = entry.unwrap();
+        fs::copy(entry.path(), dir.path().join(entry.file_name())).unwrap();
+    }
+    dir
+}
+
+fn recovery(criterion: &mut Criterion) {
+    let (dir, open) = lsm(SyncPolicy::Never);
+    fill(&open);
+    let mut group = criterion.benchmark_group("recovery");
+    group.throughput(Throughput::Elements(RECORDS)).sample_size(20);
+    group.bench_function("lsm", |b| {
+        b.iter_batched(
+            || crashed(dir.path()),
+            |dir| {
+                let picker = Choice::<Compaction>::default().build();
+                let lsm = Lsm::open(&LsmConfig::default(), dir.path(), picker).unwrap();
+                assert!(lsm.get(&key(RECORDS - 1)).unwrap().is_some());
+                (lsm, dir)
+            },
+            BatchSize::PerIteration,
+        )
+    });
+    group.finish();
+}
+
+criterion_group!(benches, puts, reads, mixed, recovery);
 criterion_main!(benches);
