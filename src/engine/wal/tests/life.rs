@@ -1,0 +1,172 @@
+//! The life of a segment, and what the log tells of itself.
+
+use super::*;
+use crate::engine::disk::simulated::{Fault, Operation};
+
+/// Appends until another segment is begun.
+fn fill(log: &Mutex<Log>) {
+    while !append(&mut log.lock(), 3).unwrap().switched {}
+}
+
+#[test]
+fn what_is_appended_is_replayed() {
+    let disk = Simulated::new(1);
+    let folder = folder(&disk);
+    let log = open(&folder, 0).unwrap();
+    assert_eq!(append(&mut log.lock(), 4).unwrap().first_sequence, 1);
+    let nothing = append(&mut log.lock(), 0).unwrap();
+    assert_eq!((nothing.first_sequence, nothing.last_sequence, nothing.bytes), (5, 4, 0));
+    let group: Vec<Vec<Found>> = vec![vec![nth(5)], vec![], vec![nth(6), nth(7)]];
+    let batches = group.iter().map(|batch| batch.iter().map(change));
+    let appended = log.lock().append_many(batches).unwrap();
+    assert_eq!((appended.first_sequence, appended.last_sequence), (5, 7));
+    assert!(sync(&log).unwrap());
+    assert!(!sync(&log).unwrap());
+    assert_eq!(log.lock().durable_sequence(), 7);
+    let (replayed, all) = replayed(&folder, 0, Salvage::No).unwrap();
+    assert_eq!(all, (1..=7).map(nth).collect::<Vec<_>>());
+    assert_eq!((replayed.records, replayed.changes, replayed.last_sequence), (2, 7, 7));
+    assert_eq!(replayed.torn, None);
+    assert_eq!(replayed.segments, log.lock().segments());
+    let (_, later) = super::replayed(&folder, 6, Salvage::No).unwrap();
+    assert_eq!(later, [nth(7)]);
+}
+
+#[test]
+fn segments_are_used_again_and_no_more_are_kept_than_allowed() {
+    let disk = Simulated::new(2);
+    let folder = folder(&disk);
+    let log = open(&folder, 0).unwrap();
+    for _ in 0..5 {
+        tend_now(&log).unwrap();
+        fill(&log);
+    }
+    tend_now(&log).unwrap();
+    assert_eq!(log.lock().segments().len(), 6);
+    let last = log.lock().last_sequence();
+    let bytes_since = log.lock().bytes_since(last - 1);
+    assert_eq!(bytes_since, log.lock().segments().last().unwrap().bytes);
+    assert_eq!(log.lock().bytes_since(last), 0);
+    retire(&log, last).unwrap();
+    assert_eq!(names(&folder, "wal"), ["000000000006.wal", "000000000007.wal"]);
+    assert_eq!(names(&folder, "spare").len(), SETTINGS.spares);
+    let written = |disk: &Simulated| disk.counts(&path("spare-")).written_bytes;
+    let zeros = written(&disk);
+    for _ in 0..20 {
+        fill(&log);
+        tend_now(&log).unwrap();
+        let last = log.lock().last_sequence();
+        retire(&log, last).unwrap();
+    }
+    assert_eq!(written(&disk), zeros, "a steady state writes no zeros");
+    let last = log.lock().last_sequence();
+    let log = open(&super::folder(&disk.kill()), last - 3).unwrap();
+    assert_eq!(log.lock().last_sequence(), last);
+    assert_eq!(log.lock().segments().len(), 2);
+}
+
+/// A writer whom nobody helps makes its own segments.
+#[test]
+fn nobody_has_to_tend() {
+    let disk = Simulated::new(3);
+    let folder = folder(&disk);
+    let log = open(&folder, 0).unwrap();
+    for _ in 0..5 {
+        fill(&log);
+    }
+    assert!(log.lock().unsynced_sealed().is_some());
+    assert_eq!(
+        log.lock().segments().iter().map(|s| s.number).collect::<Vec<_>>(),
+        [1, 2, 3, 4, 5, 6]
+    );
+    let two_back = log.lock().segments()[3].last_sequence;
+    assert_eq!(log.lock().durable_sequence(), two_back, "all but the last two are synchronised");
+    let last = log.lock().last_sequence();
+    assert_eq!(open(&super::folder(&disk.kill()), 0).unwrap().lock().last_sequence(), last);
+}
+
+#[test]
+fn a_group_longer_than_a_segment_has_one_of_its_own() {
+    let disk = Simulated::new(4);
+    let folder = folder(&disk);
+    let log = open(&folder, 0).unwrap();
+    append(&mut log.lock(), 1).unwrap();
+    let appended = append(&mut log.lock(), 500).unwrap();
+    assert!(appended.switched && appended.bytes > SEGMENT_BYTES);
+    append(&mut log.lock(), 1).unwrap();
+    let last = log.lock().last_sequence();
+    assert_eq!(log.lock().segments().len(), 3);
+    sync(&log).unwrap();
+    let disk = disk.crash(1);
+    let folder = super::folder(&disk);
+    let log = open(&folder, 0).unwrap();
+    assert_eq!(log.lock().last_sequence(), last);
+    retire(&log, last).unwrap();
+    assert_eq!(names(&folder, "spare").len(), 2, "the long one is not kept");
+}
+
+#[test]
+fn what_is_too_long_is_refused_and_nothing_breaks() {
+    let disk = Simulated::new(5);
+    let folder = folder(&disk);
+    let log = open(&folder, 0).unwrap();
+    let key = vec![0; MAX_KEY_BYTES + 1];
+    let group = [vec![Change::put(b"a", b"1")], vec![Change::remove(&key)]];
+    let error = log.lock().append_many(group).unwrap_err().to_string();
+    assert!(error.contains("/log: a key of 65536 bytes; at most 65535"), "{error}");
+    append(&mut log.lock(), 2).unwrap();
+    assert_eq!(open(&super::folder(&disk.kill()), 0).unwrap().lock().last_sequence(), 2);
+}
+
+#[test]
+fn nothing_is_written_after_a_failure() {
+    for (on, skip) in [(Operation::Write, 0), (Operation::Sync, 0)] {
+        let disk = Simulated::new(6);
+        let folder = folder(&disk);
+        let log = open(&folder, 0).unwrap();
+        append(&mut log.lock(), 2).unwrap();
+        let error = std::io::ErrorKind::StorageFull;
+        disk.plan(Fault { on, path_part: ".wal".into(), skip, error, lasting: false });
+        let appended = append(&mut log.lock(), 2);
+        let failed = appended.and_then(|_| sync(&log));
+        assert!(failed.unwrap_err().to_string().contains("000000000001.wal"));
+        assert_eq!(disk.planned(), 0);
+        let appended = append(&mut log.lock(), 1).err();
+        for error in [appended, sync(&log).err(), tend_now(&log).err()] {
+            let error = error.unwrap().to_string();
+            assert!(error.starts_with("read-only since an earlier error: /log/"), "{error}");
+        }
+    }
+}
+
+#[test]
+fn a_closed_log_is_durable_and_takes_no_more() {
+    let disk = Simulated::new(7);
+    let folder = folder(&disk);
+    let log = open(&folder, 0).unwrap();
+    append(&mut log.lock(), 9).unwrap();
+    log.lock().close().unwrap();
+    log.lock().close().unwrap();
+    let error = append(&mut log.lock(), 1).unwrap_err().to_string();
+    assert!(error.contains("the log is closed"), "{error}");
+    assert_eq!(open(&super::folder(&disk.crash(1)), 0).unwrap().lock().last_sequence(), 9);
+}
+
+/// Two segments' names, then only the newest: what a restart leaves does not pile up.
+#[test]
+fn restarts_leave_no_litter() {
+    let mut disk = Simulated::new(8);
+    for round in 0..10 {
+        let folder = folder(&disk);
+        let log = open(&folder, round).unwrap();
+        tend_now(&log).unwrap();
+        append(&mut log.lock(), 1).unwrap();
+        retire(&log, round).unwrap();
+        assert_eq!(names(&folder, "wal").len(), 2, "the active one and the next");
+        assert!(names(&folder, "spare").len() <= 2);
+        disk.write_raw(&path("spare-77.tmp"), b"half made");
+        disk = disk.kill();
+    }
+    let files = folder(&disk).list().unwrap();
+    assert!(files.len() <= 5, "{files:?}");
+}

@@ -1,0 +1,142 @@
+//! What is done for the log without holding up its writer: synchronising, preparing the next
+//! segment, giving back the ones that the tables hold.
+//!
+//! Every wait for the disk is outside the log's mutex; under it only names change, which the
+//! operating system does in memory.
+
+use super::log::{Log, Next};
+use super::segment::{Header, Pace, Spare};
+use crate::engine::EngineError;
+use crate::engine::disk::Handle;
+use parking_lot::Mutex;
+
+/// Makes everything durable that was appended before the call. Returns whether there was anything
+/// to do.
+pub fn sync(log: &Mutex<Log>) -> Result<bool, EngineError> {
+    let last_sequence = {
+        let log = log.lock();
+        log.check_writable()?;
+        log.last_sequence()
+    };
+    let mut any = false;
+    loop {
+        let unsynced = {
+            let log = log.lock();
+            if log.durable_sequence() >= last_sequence { None } else { log.unsynced() }
+        };
+        let Some(unsynced) = unsynced else { return Ok(any) };
+        sync_one(log, unsynced)?;
+        any = true;
+    }
+}
+
+fn sync_one(log: &Mutex<Log>, (handle, sequence): (Handle, u64)) -> Result<(), EngineError> {
+    let synced = handle.sync();
+    let mut log = log.lock();
+    match synced {
+        // A synchronisation that succeeds after one that failed proves nothing.
+        Ok(()) => log.check_writable()?,
+        Err(error) => {
+            log.fail(&error);
+            return Err(error);
+        }
+    }
+    log.mark_durable(sequence);
+    Ok(())
+}
+
+/// Synchronises the segments that are full, then prepares the one that comes next. To be called
+/// from a background thread once the log is open and after each append that has `switched`. A
+/// recycled segment is ready at once; a new one is filled with zeros first, until `stop` says so.
+pub fn tend(log: &Mutex<Log>, pace: Pace, stop: &dyn Fn() -> bool) -> Result<(), EngineError> {
+    let tending = log.lock().tending.clone();
+    let _tending = tending.lock();
+    loop {
+        let unsynced = {
+            let log = log.lock();
+            log.check_writable()?;
+            log.unsynced_sealed()
+        };
+        let Some(unsynced) = unsynced else { break };
+        sync_one(log, unsynced)?;
+    }
+    prepare_next(log, pace, stop).inspect_err(|error| log.lock().fail(error))
+}
+
+fn prepare_next(log: &Mutex<Log>, pace: Pace, stop: &dyn Fn() -> bool) -> Result<(), EngineError> {
+    let Some(mut spare) = take_spare(log, pace, stop)? else { return Ok(()) };
+    loop {
+        let header = log.lock().next_header();
+        spare.write_header(&header)?;
+        match hand_over(log, spare, &header)? {
+            None => break,
+            // The writer did not wait: the number is taken.
+            Some(back) => spare = back,
+        }
+    }
+    let folder = log.lock().pool.folder().clone();
+    folder.sync()?;
+    if let Some(next) = &mut log.lock().next {
+        next.named = true;
+    }
+    Ok(())
+}
+
+/// A file for the next segment; None if there is one already, or if `stop` said so.
+fn take_spare(
+    log: &Mutex<Log>,
+    pace: Pace,
+    stop: &dyn Fn() -> bool,
+) -> Result<Option<Spare>, EngineError> {
+    let (folder, id, bytes) = {
+        let mut log = log.lock();
+        if log.next.is_some() {
+            return Ok(None);
+        }
+        if let Some(spare) = log.pool.take() {
+            return Ok(Some(spare));
+        }
+        (log.pool.folder().clone(), log.pool.take_id(), log.pool.segment_bytes())
+    };
+    Spare::fill(&folder, id, bytes, pace, stop)
+}
+
+/// Lets the log have the segment unless another one has its number by now: then the file comes
+/// back.
+fn hand_over(
+    log: &Mutex<Log>,
+    spare: Spare,
+    header: &Header,
+) -> Result<Option<Spare>, EngineError> {
+    let mut log = log.lock();
+    log.check_writable()?;
+    if log.number + 1 != header.number {
+        return Ok(Some(spare));
+    }
+    let handle = spare.into_segment(log.pool.folder(), header.number)?;
+    log.next = Some(Next { number: header.number, handle, named: false });
+    Ok(None)
+}
+
+/// Gives back the segments that the tables hold completely: to be called once the tables and the
+/// manifest that names them are durable. They are kept for another life, or removed.
+///
+/// They go oldest first, and each is gone durably before the next goes: so a crash leaves no gap
+/// between those that are left. And none gets a new header before it has lost its old name durably:
+/// so no segment is ever found under the name of an earlier life.
+pub fn retire(log: &Mutex<Log>, flushed_sequence: u64) -> Result<(), EngineError> {
+    let retiring = log.lock().retiring.clone();
+    let _retiring = retiring.lock();
+    loop {
+        let (folder, number, id) = {
+            let mut log = log.lock();
+            log.check_writable()?;
+            let Some(number) = log.pop_flushed(flushed_sequence) else { return Ok(()) };
+            (log.pool.folder().clone(), number, log.pool.take_id())
+        };
+        let given_back = Spare::of_segment(&folder, number, id);
+        let mut log = log.lock();
+        let spare = given_back.inspect_err(|error| log.fail(error))?;
+        log.pool.keep(spare)?;
+    }
+}
