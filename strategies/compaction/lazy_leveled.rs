@@ -99,30 +99,51 @@ impl LazyLeveled {
             return None;
         }
         let many = runs.len() as u64 >= self.size_ratio;
-        let merged =
-            |output_level, reason| Some(merge(runs, output_level, None, self.table_mib, reason));
         if at == last && level > 0 {
-            return (runs.len() > 1).then(|| merged(level, "the last level is one run"))?;
+            let reason = "the last level is one run";
+            return (runs.len() > 1).then(|| merge(runs, level, None, self.table_mib, reason));
         }
         if at + 1 < last || at == last {
-            return many.then(|| merged(level + 1, "a level holds too many runs"))?;
+            let next = levels.get(at + 1).map_or(&[][..], Vec::as_slice);
+            return if many { self.pass_on(runs, next, level + 1) } else { None };
         }
         self.fill_last(runs, &levels[last], level + 1, many)
+    }
+
+    /// Several runs become one of the next level. If what lies there is not older throughout, as
+    /// another picker may have left it, it goes into the same run.
+    fn pass_on(&self, runs: &[Run<'_>], next: &[Run<'_>], level: u32) -> Option<Job> {
+        let job = merge(runs, level, None, self.table_mib, "a level holds too many runs");
+        let oldest = runs.iter().map(|run| run.min_sequence).min()?;
+        if next.iter().all(|run| run.max_sequence < oldest) {
+            return Some(job);
+        }
+        take_along(job, next)
     }
 
     /// From the level above the last one into the last one, or a new level between the two.
     fn fill_last(&self, runs: &[Run<'_>], last: &[Run<'_>], level: u32, many: bool) -> Option<Job> {
         let large = bytes(runs) * self.size_ratio >= bytes(last);
-        if !(many || large) || last.iter().any(|run| run.busy) {
+        if !(many || large) {
             return None;
         }
         if !large {
-            return Some(merge(last, level + 1, None, self.table_mib, "room for one more level"));
+            let idle = last.iter().all(|run| !run.busy);
+            return idle
+                .then(|| merge(last, level + 1, None, self.table_mib, "room for one more level"));
         }
-        let mut job = merge(runs, level, None, self.table_mib, "the last level takes what is due");
-        job.inputs.extend(last.iter().flat_map(|run| &run.tables).map(|table| table.id));
-        Some(job)
+        let reason = "the last level takes what is due";
+        take_along(merge(runs, level, None, self.table_mib, reason), last)
     }
+}
+
+/// The job with the runs of its output level as further inputs, unless one is busy.
+fn take_along(mut job: Job, runs: &[Run<'_>]) -> Option<Job> {
+    if runs.iter().any(|run| run.busy) {
+        return None;
+    }
+    job.inputs.extend(runs.iter().flat_map(|run| &run.tables).map(|table| table.id));
+    Some(job)
 }
 
 #[cfg(test)]
@@ -179,6 +200,30 @@ mod tests {
         assert_eq!(picked(&runs), Some((vec![1], 3)));
         let moved = [(1, 30), (1, 30), (1, 30), (3, 300)];
         assert_eq!(picked(&moved), Some((vec![4, 3, 2], 2)));
+    }
+
+    #[test]
+    fn what_interleaves_on_the_next_level_is_taken_along() {
+        let table = |id, level, min_sequence, max_sequence| TableMeta {
+            id,
+            level,
+            run: id,
+            bytes: 10 << 20,
+            min_sequence,
+            max_sequence,
+            ..TableMeta::default()
+        };
+        let mut tables = vec![table(1, 0, 70, 79), table(2, 0, 80, 89), table(3, 0, 90, 99)];
+        tables.extend([table(4, 1, 1, 69), table(5, 2, 1, 60)]);
+        let lazy = LazyLeveled { size_ratio: 3, ..LazyLeveled::default() };
+        let inputs = |tables: &[TableMeta]| {
+            lazy.pick(&View { tables, now_s: 0 }).map(|job| (job.inputs, job.output_level))
+        };
+        assert_eq!(inputs(&tables), Some((vec![3, 2, 1], 1)));
+        tables[3].max_sequence = 70;
+        assert_eq!(inputs(&tables), Some((vec![3, 2, 1, 4], 1)));
+        tables[3].busy = true;
+        assert_eq!(inputs(&tables), None);
     }
 
     #[test]

@@ -13,9 +13,10 @@
 //!
 //! Lookups go level by level, and within a level from the newest run to the oldest. So a picker has
 //! two ways to say what is older: a deeper level, or a place in the order of age on one level.
-//! `leveled` and `lazy_leveled` use levels; `size_tiered`, `time_window` and `unified` keep all
-//! runs on level 0 in their order of age. A store can change its strategy between two starts: each
-//! takes over the tables as they are.
+//! `leveled` and `lazy_leveled` use levels. `size_tiered`, `time_window` and `unified` go by age:
+//! level 0 holds the runs that wait for their first merge, level 1 all the others. So the number of
+//! runs on level 0 is a measure of debt under every strategy. A store can change its strategy
+//! between two starts: each takes over the tables as they are.
 //!
 //! # Invariants (law tests, over every row of the registry)
 //!

@@ -17,11 +17,11 @@
 //!
 //! # Why no newer table is skipped: age comes before size
 //!
-//! All runs stay on level 0, whose order of age is the order of reading. A merged run takes the
-//! place of its inputs in that order, so the inputs must be neighbours in it: with one left out in
-//! between, the result would be newer than that one in part and older in part. This is where the
-//! picker departs from Cassandra, which buckets tables by size alone and compares timestamps when
-//! it reads.
+//! Lookups go by age. A merged run takes the place of its inputs in that order, so the inputs must
+//! be neighbours in it: with one left out in between, the result would be newer than that one in
+//! part and older in part. This is where the picker departs from Cassandra, which buckets tables
+//! by size alone and compares timestamps when it reads. Sizes are no levels of the engine: level 0
+//! holds what was flushed and waits for its first merge, level 1 all else.
 //!
 //! A group of neighbours counts as alike while each run is between `bucket_low` and `bucket_high`
 //! of the group's mean, or as small as `min_run_mib`. The group of the smallest runs goes first.
@@ -33,10 +33,10 @@
 //! # Caveats
 //!
 //! Tombstones and expiry start no job. Runs that do not overlap are still kept in order of age,
-//! which costs chances when keys come in order. Levels below 0, left by another picker, stay as
+//! which costs chances when keys come in order. Levels below 1, left by another picker, stay as
 //! they are.
 
-use super::runs::{Run, bytes, merge, runs_of};
+use super::runs::{Run, are_neighbours, by_age, bytes, merge_neighbours};
 use super::{Job, Picker, View};
 use crate::registry::within;
 use crate::{Entry, Invalid, Parameter, Settings, defaults, read};
@@ -111,22 +111,22 @@ impl Default for SizeTiered {
 
 impl Picker for SizeTiered {
     fn pick(&self, view: &View<'_>) -> Option<Job> {
-        self.among(&runs_of(0, view.tables))
+        self.among(&by_age(view.tables))
     }
 }
 
 impl SizeTiered {
-    /// The next job among runs of level 0 that follow one another in age, the newest first.
+    /// The next job among runs that follow one another in age, the newest first.
     pub(super) fn among(&self, newest_first: &[Run<'_>]) -> Option<Job> {
-        let idle = newest_first.split(|run| run.busy);
+        let idle = newest_first.chunk_by(are_neighbours);
         let alike = idle.clone().filter_map(|neighbours| self.alike(neighbours));
         if let Some(group) = alike.min_by_key(|group| mean_bytes(group)) {
-            return Some(merge(group, 0, None, self.table_mib, "neighbours of like size"));
+            return Some(merge_neighbours(group, self.table_mib, "neighbours of like size"));
         }
         let crowded = idle.filter(|neighbours| neighbours.len() > self.max_threshold);
         let lightest = crowded.flat_map(|neighbours| neighbours.windows(self.min_threshold));
         let group = lightest.min_by_key(|group| bytes(group))?;
-        Some(merge(group, 0, None, self.table_mib, "too many neighbours"))
+        Some(merge_neighbours(group, self.table_mib, "too many neighbours"))
     }
 
     /// Of the groups of like runs that are large enough, the one with the smallest runs.

@@ -30,7 +30,8 @@
 //!
 //! # Why no newer table is skipped
 //!
-//! All runs stay on level 0 in their order of age, and a job takes neighbours. A clock that went
+//! A job takes neighbours in the order of age; level 0 holds what was flushed and waits for its
+//! first merge, level 1 all else. A clock that went
 //! back does not tear them apart: a run counts as at least as young as all that are older. A table
 //! that is dropped leaves a gap, which changes no order.
 //!
@@ -38,10 +39,10 @@
 //!
 //! A window whose entries expire at very different times keeps its expired entries until the last
 //! one has expired: tables are dropped, not cleaned. A single entry without expiry holds up the
-//! tables above it that overlap it. Levels below 0, left by another picker, stay as they are, and
+//! tables above it that overlap it. Levels below 1, left by another picker, stay as they are, and
 //! what overlaps them is not dropped.
 
-use super::runs::{Run, merge, runs_of};
+use super::runs::{Run, are_neighbours, by_age, merge_neighbours};
 use super::size_tiered::SizeTiered;
 use super::{Job, Picker, TableMeta, View};
 use crate::registry::within;
@@ -99,7 +100,7 @@ impl Default for TimeWindow {
 
 impl Picker for TimeWindow {
     fn pick(&self, view: &View<'_>) -> Option<Job> {
-        let mut newest_first = runs_of(0, view.tables);
+        let mut newest_first = by_age(view.tables);
         if let Some(job) = self.expired(&newest_first, view) {
             return Some(job);
         }
@@ -122,8 +123,9 @@ impl Picker for TimeWindow {
         while let Some(window) = windows.last() {
             let start = windows.partition_point(|other| other > window);
             let of_one = &runs[start..];
-            if of_one.len() > 1 && !of_one.iter().any(|run| run.busy) {
-                return Some(merge(of_one, 0, None, self.table_mib, "a window is over"));
+            let whole = of_one.windows(2).all(|pair| are_neighbours(&pair[0], &pair[1]));
+            if of_one.len() > 1 && whole {
+                return Some(merge_neighbours(of_one, self.table_mib, "a window is over"));
             }
             windows.truncate(start);
             runs.truncate(start);
@@ -150,30 +152,35 @@ impl TimeWindow {
         let gone = |table: &TableMeta| {
             !table.busy && table.entries > 0 && table.expired_entries(view.now_s) >= table.entries
         };
-        if !view.tables.iter().any(|table| table.level == 0 && gone(table)) {
+        if !view.tables.iter().any(|table| table.level <= 1 && gone(table)) {
             return None;
         }
         let mut stays = KeyRange::default();
-        view.tables.iter().filter(|table| table.level > 0).for_each(|table| stays.extend(table));
+        view.tables.iter().filter(|table| table.level > 1).for_each(|table| stays.extend(table));
         let clear = |run: &&Run<'_>, stays: &KeyRange| {
             run.tables.iter().all(|table| gone(table) && !stays.overlaps(table))
         };
-        let whole = newest_first.iter().rev().take_while(|run| clear(run, &stays)).count();
+        let oldest_first = newest_first.iter().rev();
+        let whole = oldest_first
+            .clone()
+            .zip(std::iter::once(None).chain(oldest_first.clone().map(Some)))
+            .take_while(|(run, older)| {
+                clear(run, &stays) && older.is_none_or(|older| are_neighbours(run, older))
+            })
+            .count();
         if whole > 0 {
             let oldest = &newest_first[newest_first.len() - whole..];
-            return Some(merge(oldest, 0, None, self.table_mib, "all entries have expired"));
+            return Some(merge_neighbours(oldest, self.table_mib, "all entries have expired"));
         }
-        for run in newest_first.iter().rev() {
+        for run in oldest_first {
             let mut tables = run.tables.iter();
             if let Some(table) = tables.find(|table| gone(table) && !stays.overlaps(table)) {
-                let (inputs, table_bytes) = (vec![table.id], self.table_mib << 20);
-                let reason = "all entries have expired";
                 return Some(Job {
-                    inputs,
-                    output_level: 0,
+                    inputs: vec![table.id],
+                    output_level: table.level,
                     output_run: None,
-                    table_bytes,
-                    reason,
+                    table_bytes: self.table_mib << 20,
+                    reason: "all entries have expired",
                 });
             }
             run.tables.iter().for_each(|table| stays.extend(table));

@@ -30,7 +30,8 @@
 //!
 //! # Why no newer table is skipped
 //!
-//! All runs stay on level 0 of the engine, in their order of age, and a job takes neighbours. Older
+//! A job takes neighbours in the order of age. The engine's level 0 holds what was flushed and
+//! waits for its first merge, level 1 all else, whatever level its size puts it on here. Older
 //! runs are larger as a rule; a small one behind a larger one counts as of the larger one's level,
 //! and so goes with it.
 //!
@@ -49,7 +50,7 @@
 //! Leveled scaling merges whole runs: as much rewriting as `leveled` in larger jobs, and twice the
 //! space while the largest runs. Tombstones and expiry start no job.
 
-use super::runs::{Run, merge, runs_of};
+use super::runs::{Run, are_neighbours, by_age, merge_neighbours};
 use super::{Job, Picker, View};
 use crate::registry::within;
 use crate::{Entry, Invalid, Parameter, Settings, defaults, read};
@@ -178,21 +179,20 @@ struct Levels {
 
 impl Picker for Levels {
     fn pick(&self, view: &View<'_>) -> Option<Job> {
-        let newest_first = runs_of(0, view.tables);
+        let newest_first = by_age(view.tables);
+        let mut rest = newest_first.as_slice();
         let mut largest = 0;
-        let levels = newest_first.iter().map(|run| {
-            largest = self.level_of(run).max(largest);
-            (largest, run.busy)
-        });
-        let levels = levels.collect::<Vec<_>>();
-        let mut start = 0;
-        for group in levels.chunk_by(|a, b| a == b) {
-            let (level, busy) = group[0];
-            let runs = &newest_first[start..start + group.len()];
-            start += group.len();
-            if !busy && runs.len() >= self.level(level).threshold {
-                return Some(merge(runs, 0, None, self.table_mib, "a level holds too many runs"));
+        while let Some(newest) = rest.first() {
+            largest = self.level_of(newest).max(largest);
+            let same = |pair: &[Run<'_>]| {
+                are_neighbours(&pair[0], &pair[1]) && self.level_of(&pair[1]) <= largest
+            };
+            let count = 1 + rest.windows(2).take_while(|pair| same(pair)).count();
+            if !newest.busy && count >= self.level(largest).threshold {
+                let reason = "a level holds too many runs";
+                return Some(merge_neighbours(&rest[..count], self.table_mib, reason));
             }
+            rest = &rest[count..];
         }
         None
     }
