@@ -29,13 +29,14 @@
 
 mod damage;
 mod drive;
+mod logged;
 mod model;
 mod shrink;
 mod toy;
 mod world;
 
 pub use damage::{LogKind, damage};
-pub use drive::{Failure, Subject, run};
+pub use drive::{Failure, Store, Subject, run};
 pub use world::World;
 
 use std::panic::{AssertUnwindSafe, catch_unwind};

@@ -16,7 +16,7 @@ pub struct Model {
     now: Map,
 }
 
-fn apply(map: &mut Map, batch: &[Write]) {
+pub fn apply(map: &mut Map, batch: &[Write]) {
     for write in batch {
         match write {
             Write::Put { key, value } => map.insert(key.clone(), value.clone()),

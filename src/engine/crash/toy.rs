@@ -2,7 +2,7 @@
 //! ways to get it wrong, all of which the judge must see.
 
 use super::drive::{Store, Subject};
-use super::model::Map;
+use super::model::{Map, apply};
 use super::{LogKind, World, attempt, campaign, damage, seeds, shrink};
 use crate::engine::disk::simulated::Operation;
 use crate::engine::disk::{Folder, Handle, Mode, Simulated};
@@ -114,15 +114,6 @@ fn decode(bytes: &mut &[u8], checks: bool) -> Option<Vec<Write>> {
     Some(batch)
 }
 
-fn apply(map: &mut Map, batch: Vec<Write>) {
-    for write in batch {
-        match write {
-            Write::Put { key, value } => map.insert(key, value),
-            Write::Remove { key } => map.remove(&key),
-        };
-    }
-}
-
 impl Subject for Toy {
     fn name(&self) -> String {
         format!("toy, sync {:?}, {:?}", self.sync, self.error)
@@ -139,7 +130,7 @@ impl Subject for Toy {
         if let Some(copy) = folder.read("copy")? {
             let checks = self.error != Error::HasNoChecksum;
             let corrupt = || EngineError::corrupt(&folder.path_of("copy"), 0, "a record", "none");
-            apply(&mut map, decode(&mut &copy[..], checks).ok_or_else(corrupt)?);
+            apply(&mut map, &decode(&mut &copy[..], checks).ok_or_else(corrupt)?);
             number = map
                 .remove(NUMBER)
                 .map_or(0, |bytes| u64::from_be_bytes(bytes[..].try_into().unwrap_or_default()));
@@ -165,7 +156,7 @@ impl Toy {
         let mut rest = &bytes[..];
         let mut end = 0;
         while let Some(batch) = decode(&mut rest, self.error != Error::HasNoChecksum) {
-            apply(map, batch);
+            apply(map, &batch);
             end = (bytes.len() - rest.len()) as u64;
         }
         if self.error == Error::DropsTailOnOpening {
@@ -246,7 +237,7 @@ impl Opened {
         if must && self.error != Error::AcknowledgesBeforeSync {
             self.log.borrow().file.sync()?;
         }
-        apply(&mut self.map.borrow_mut(), batch);
+        apply(&mut self.map.borrow_mut(), &batch);
         Ok(())
     }
 

@@ -3,12 +3,13 @@
 //! Each step leaves a folder that the next replay reads as this one did, so a crash in between
 //! does no harm:
 //!
-//! 1. What is behind a hole is set aside, the newest segment first.
-//! 2. What was read is synchronised: after the death of a process some of it may be in memory only,
+//! 1. The names are made durable, so that no file has two of them.
+//! 2. What is behind a hole is set aside, the newest segment first.
+//! 3. What was read is synchronised: after the death of a process some of it may be in memory only,
 //!    and the new segment will say that it is durable.
-//! 3. Segments behind the last record lose their names, the newest first. They may hold records
+//! 4. Segments behind the last record lose their names, the newest first. They may hold records
 //!    that were dropped, and whose sequence numbers will be given again.
-//! 4. The new segment gets its name, which says which segment it follows. A folder that had a
+//! 5. The new segment gets its name, which says which segment it follows. A folder that had a
 //!    segment is never without one, so that a log which was lost is noticed.
 
 use super::log::{Log, Settings};
@@ -28,6 +29,9 @@ impl Log {
         replayed: &Replayed,
     ) -> Result<Log, EngineError> {
         tell(replayed);
+        // A process that died may have given a segment back whose old name is still the durable
+        // one: nothing may be written into that file before.
+        folder.sync()?;
         // Before a segment loses its name.
         let number = 1 + highest_number(folder)?;
         if let Some(salvaged) = &replayed.salvaged {
