@@ -55,6 +55,8 @@ pub struct Measurement {
     /// The same of tables alone, by the store's own count.
     pub table_write_amplification: Option<f64>,
     pub settle_s: Option<f64>,
+    /// Of all threads of the process, those in the background included, for each operation.
+    pub cpu_us: f64,
     pub peak_rss_mib: f64,
     /// The machine's load of the last minute when the cell began.
     pub load_before: f64,
@@ -74,7 +76,7 @@ pub fn run_as_child(json: &str) -> Outcome<()> {
 
 impl Cell {
     fn measure(&self) -> Outcome<Measurement> {
-        let (load, ticks) = (process::load()?, Ticks::now()?);
+        let load = process::load()?;
         let mut measurement = match self.row {
             Row::Fill | Row::Overwrite => self.write_all()?,
             Row::FillSync1 | Row::FillSync16 => self.write_synced()?,
@@ -82,7 +84,6 @@ impl Cell {
             _ => self.read()?,
         };
         measurement.load_before = load;
-        measurement.others_percent = Ticks::now()?.others_percent_since(ticks);
         Ok(measurement)
     }
 
@@ -104,7 +105,8 @@ impl Cell {
         Operations { row, settings: &self.settings, store, values, turn }
     }
 
-    fn measurement(&self, tally: &Tally) -> Outcome<Measurement> {
+    fn measurement(&self, tally: &Tally, since: Ticks) -> Outcome<Measurement> {
+        let now = Ticks::now()?;
         Ok(Measurement {
             row: self.row,
             store: self.store,
@@ -121,9 +123,10 @@ impl Cell {
             write_amplification: None,
             table_write_amplification: None,
             settle_s: None,
+            cpu_us: now.own_us_since(since) / tally.operations.max(1) as f64,
             peak_rss_mib: process::peak_rss_mib()?,
             load_before: 0.0,
-            others_percent: 0.0,
+            others_percent: now.others_percent_since(since),
         })
     }
 
@@ -135,7 +138,7 @@ impl Cell {
         let ends: Vec<_> = (0..self.row.threads())
             .map(|thread| Until::Operations(each * operations.records_of(thread)))
             .collect();
-        let before = process::written_bytes()?;
+        let (before, since) = (process::written_bytes()?, Ticks::now()?);
         let tallies = drive(&ends, |thread| operations.prepare(thread))?;
         let counts: Vec<_> = tallies.iter().map(|tally| tally.operations).collect();
         let tally = Tally::sum(tallies)?;
@@ -144,7 +147,7 @@ impl Cell {
         let settled = settling.elapsed();
         let user = (tally.operations * self.settings.record_bytes()) as f64;
         let written = process::written_bytes()? - before;
-        let mut measurement = self.measurement(&tally)?;
+        let mut measurement = self.measurement(&tally, since)?;
         measurement.write_amplification = Some(written as f64 / user);
         measurement.table_write_amplification =
             store.table_bytes_written()?.map(|bytes| bytes as f64 / user);
@@ -159,9 +162,10 @@ impl Cell {
         let (store, values) = (self.open()?, self.values());
         let operations = self.operations(self.row, &*store, &values, self.round);
         let ends = vec![self.time(); self.row.threads()];
+        let since = Ticks::now()?;
         let tallies = drive(&ends, |thread| operations.prepare(thread))?;
         let counts: Vec<_> = tallies.iter().map(|tally| tally.operations).collect();
-        let measurement = self.measurement(&Tally::sum(tallies)?)?;
+        let measurement = self.measurement(&Tally::sum(tallies)?, since)?;
         holds(&*store, &values, &operations.expected(&counts))?;
         store.close()?;
         Ok(measurement)
@@ -173,14 +177,19 @@ impl Cell {
         self.warm(&*store, &values)?;
         let operations = self.operations(self.row, &*store, &values, self.round);
         let ends = vec![self.time(); self.row.threads()];
+        let since = Ticks::now()?;
         let mut tallies = drive(&ends, |thread| operations.prepare(thread))?;
-        let mut writes_beside = None;
+        let mut measurement;
         if self.row == Row::ReadWhileWriting {
             let writer = tallies.remove(0);
-            writes_beside = Some(writer.rate());
+            let reader = Tally::sum(tallies)?;
+            measurement = self.measurement(&reader, since)?;
+            measurement.writes_beside = Some(writer.rate());
+            let both = (reader.operations + writer.operations).max(1);
+            measurement.cpu_us *= reader.operations as f64 / both as f64;
+        } else {
+            measurement = self.measurement(&Tally::sum(tallies)?, since)?;
         }
-        let mut measurement = self.measurement(&Tally::sum(tallies)?)?;
-        measurement.writes_beside = writes_beside;
         store.close()?;
         Ok(measurement)
     }
@@ -220,7 +229,7 @@ impl Cell {
     /// The time from opening to the first answer.
     fn recover(&self) -> Outcome<Measurement> {
         let values = self.values();
-        let started = Instant::now();
+        let (started, since) = (Instant::now(), Ticks::now()?);
         let store = self.open()?;
         let last = crate::data::key(self.settings.records - 1);
         let found = store.get(&last, &mut |_| Ok(()))?;
@@ -228,8 +237,9 @@ impl Cell {
         if !found {
             return Err("the last record is gone after the kill".into());
         }
-        let mut measurement = self.measurement(&Tally::sum(Vec::new())?)?;
+        let mut measurement = self.measurement(&Tally::sum(Vec::new())?, since)?;
         measurement.figure = elapsed.as_secs_f64() * 1e3;
+        measurement.cpu_us /= self.settings.records as f64;
         let operations = self.operations(self.row, &*store, &values, self.round);
         let counts: Vec<_> =
             (0..self.row.threads()).map(|thread| operations.records_of(thread)).collect();

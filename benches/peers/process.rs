@@ -119,6 +119,12 @@ impl Ticks {
         let others = (self.busy - then.busy).saturating_sub(self.own - then.own);
         others as f64 * 100.0 / (self.all - then.all).max(1) as f64
     }
+
+    /// What all threads of this process took of the processors since then.
+    pub fn own_us_since(&self, then: Ticks) -> f64 {
+        let per_second = rustix::param::clock_ticks_per_second().max(1);
+        (self.own - then.own) as f64 * 1e6 / per_second as f64
+    }
 }
 
 /// Processor, memory, kernel and the file system of `folder`, in one line.

@@ -19,7 +19,7 @@ pub fn save(folder: &Path, report: &str, cells: &[Measurement]) -> Outcome<()> {
         csv.serialize(cell)?;
     }
     csv.flush()?;
-    println!("written to {}", folder.display());
+    eprintln!("written to {}", folder.display());
     Ok(())
 }
 
@@ -129,9 +129,9 @@ impl Table<'_> {
     }
 
     fn details(&self) -> String {
-        let mut text = "\n| row | store | least to most | p50 µs | p99 µs | longest ms | \
+        let mut text = "\n| row | store | least to most | CPU µs | p50 µs | p99 µs | longest ms | \
             worst second / median | write amp. | of tables | settle s | peak RSS MiB | others' CPU % |\n\
-            |---|---|---:|---:|---:|---:|---:|---:|---:|---:|---:|---:|\n"
+            |---|---|---:|---:|---:|---:|---:|---:|---:|---:|---:|---:|---:|\n"
             .to_string();
         for &row in self.flags.rows() {
             for &store in &self.flags.stores {
@@ -160,10 +160,11 @@ impl Table<'_> {
             _ => "-".to_string(),
         };
         Some(format!(
-            "| {name} | {} | {} to {} | {} | {} | {} | {} | {} | {} | {} | {:.0} | {:.0} |\n",
+            "| {name} | {} | {} to {} | {} | {} | {} | {} | {} | {} | {} | {} | {:.0} | {:.0} |\n",
             store.name(),
             thousands(figure.least),
             thousands(figure.most),
+            shown(median(|cell| Some(cell.cpu_us))),
             latency(median(|cell| Some(cell.p50_us))),
             latency(median(|cell| Some(cell.p99_us))),
             latency(Some(most(|cell| cell.longest_ms))),
@@ -189,6 +190,7 @@ fn foot(flags: &Flags, machine: &str, cells: &[Measurement]) -> String {
          on, one record to a commit.\n\
          Durability: a put waits for `write(2)`, which `kill -9` cannot take back; in the `sync` \
          rows for `fdatasync`.\n\
+         CPU is that of all threads of the process for each operation, compactions included.\n\
          Rows by time take {} s after a warm-up of equally many reads. Longest, peak RSS and \
          others' CPU (what else kept the machine busy) are the most of all rounds, the worst \
          second is the least. Load averages before the cells, each counting the cells before: \

@@ -8,6 +8,7 @@ use crate::row::{Ground, Row};
 use crate::settings::{Flags, Settings};
 use crate::stores::Kind;
 use std::fs;
+use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::time::{SystemTime, UNIX_EPOCH};
 
@@ -25,11 +26,12 @@ pub fn run(flags: &Flags) -> Outcome<bool> {
         run.size(&flags.settings(value_bytes))?;
     }
     let report = report::render(flags, &process::machine(&parent)?, &run.done);
-    println!("{report}");
     if !flags.test {
         let seconds = SystemTime::now().duration_since(UNIX_EPOCH)?.as_secs();
         report::save(&flags.out.join(seconds.to_string()), &report, &run.done)?;
     }
+    // Whoever reads only the head of the tables has the rest in a file.
+    let _ = writeln!(std::io::stdout(), "{report}");
     Ok(run.failed == 0)
 }
 
