@@ -3,12 +3,16 @@
 //! Reads go over 100,000 records of 100 bytes. `lsm/tables` has them all in tables with a warm
 //! block cache, `lsm/memtable` all in memory. `put/.../16` is one commit in each of 16 threads.
 //! `mixed` is half reads, half overwrites of one record each. `recovery` opens what a crash would
-//! leave: all records in the log and none in a table.
+//! leave: all records in the log and none in a table. `wal` is the log alone, as each commit, and
+//! each group of them, writes it.
 //!
 //! Absolute figures belong to the machine and its disk; `put/lsm, always` is bound by `fdatasync`.
 //! These are short samples for finding a slower step; what an engine sustains, and beside which
 //! others, is measured by the bench `peers`.
 #![allow(clippy::unwrap_used)]
+
+#[path = "engine/parts.rs"]
+mod parts;
 
 use bytes::Bytes;
 use criterion::{BatchSize, Criterion, Throughput, criterion_group, criterion_main};
@@ -186,5 +190,5 @@ fn recovery(criterion: &mut Criterion) {
     group.finish();
 }
 
-criterion_group!(benches, puts, reads, mixed, recovery);
+criterion_group!(benches, puts, reads, mixed, recovery, parts::wal, parts::replay);
 criterion_main!(benches);
