@@ -60,7 +60,7 @@ pub struct Measurement {
     pub peak_rss_mib: f64,
     /// The machine's load of the last minute when the cell began.
     pub load_before: f64,
-    /// The part of the machine that was busy with something else, the kernel's own threads included.
+    /// The part of the machine that was busy elsewhere, the kernel's own threads included.
     pub others_percent: f64,
 }
 

@@ -130,7 +130,8 @@ impl Table<'_> {
 
     fn details(&self) -> String {
         let mut text = "\n| row | store | least to most | CPU µs | p50 µs | p99 µs | longest ms | \
-            worst second / median | write amp. | of tables | settle s | peak RSS MiB | others' CPU % |\n\
+            worst second / median | \
+            write amp. | of tables | settle s | peak RSS MiB | others' CPU % |\n\
             |---|---|---:|---:|---:|---:|---:|---:|---:|---:|---:|---:|---:|\n"
             .to_string();
         for &row in self.flags.rows() {

@@ -11,8 +11,9 @@ use fjall::{CompressionType, Database, Keyspace, KeyspaceCreateOptions, PersistM
 use std::path::Path;
 use std::time::Duration;
 
-pub const ABOUT: &str = "leveled compaction, filters and indexes whole and pinned, a hash \
-    index in each block; synced puts are a batch each; everything else as it comes (its journals may reach 512 MiB)";
+pub const ABOUT: &str = "leveled compaction, filters and indexes whole and pinned, a hash index \
+    in each block; synced puts are a batch each; everything else as it comes (its journals may \
+    reach 512 MiB)";
 
 /// fjall does not say when it will rest; it does once nothing has run for this long.
 const REST: Duration = Duration::from_millis(500);
