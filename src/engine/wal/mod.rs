@@ -50,8 +50,8 @@
 //!   write.
 //! * For the same reason a log whose newest segments were all deleted by hand looks like a shorter
 //!   log, unless the next one is left.
-//! * A salvage keeps what is before the first hole. What is behind it, in the files `*.salvaged`, is
-//!   not merged back: that would take a tool which knows what may be applied out of order.
+//! * A salvage keeps what is before the first hole. The rest, in files `*.salvaged`, is not merged
+//!   back: that would take a tool which knows what may be applied out of order.
 //! * What was dropped is counted as far as headers are left. Where the torn record's own header is
 //!   gone, it cannot be told from an old one.
 

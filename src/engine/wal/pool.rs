@@ -55,6 +55,10 @@ impl Pool {
         Ok(())
     }
 
+    pub fn is_empty(&self) -> bool {
+        self.kept.is_empty()
+    }
+
     pub fn take(&mut self) -> Option<Spare> {
         self.kept.pop()
     }

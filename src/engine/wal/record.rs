@@ -27,6 +27,8 @@ const MAX_PAYLOAD_BYTES: usize = MAX_BATCH_BYTES + SHARED_BYTES;
 const MIN_CHANGE_BYTES: usize = 3;
 /// What the buffer of a group may keep for the next one.
 const KEPT_BYTES: usize = 4 << 20;
+/// Places that are searched for a header together.
+const SEARCHED: usize = 128;
 const KIND_BITS: u8 = 3;
 const EXPIRES: u8 = 4;
 
@@ -241,7 +243,8 @@ impl Header {
 
 /// Where records may begin among bytes whose records were lost: each place whose first sequence
 /// number is one of `count` from `from` on, and whose check holds. The number is looked at first,
-/// so that zeros and what an earlier life of the segment left cost next to nothing.
+/// many places at a time, so that zeros and what an earlier life of the segment left cost next to
+/// nothing.
 pub fn find_headers(
     seal: Seal,
     offset: u64,
@@ -249,10 +252,20 @@ pub fn find_headers(
     from: u64,
     count: u64,
 ) -> impl Iterator<Item = (u64, Header)> + '_ {
-    let possible = move |(_, bytes): &(usize, &[u8])| u64_at(bytes, 16).wrapping_sub(from) < count;
-    bytes.windows(HEADER_BYTES).enumerate().filter(possible).filter_map(move |(at, bytes)| {
-        let offset = offset + at as u64;
-        Header::read(seal, offset, bytes).map(|header| (offset, header))
+    let possible = move |bytes: &[u8]| u64_at(bytes, 16).wrapping_sub(from) < count;
+    let places = (bytes.len() + 1).saturating_sub(HEADER_BYTES);
+    let block =
+        move |begin: usize| &bytes[begin..(begin + SEARCHED).min(places) + HEADER_BYTES - 1];
+    let any = move |begin: &usize| {
+        block(*begin).windows(HEADER_BYTES).fold(false, |any, bytes| any | possible(bytes))
+    };
+    let near = (0..places).step_by(SEARCHED).filter(any);
+    near.flat_map(move |begin| {
+        let places = block(begin).windows(HEADER_BYTES).enumerate();
+        places.filter(move |(_, bytes)| possible(bytes)).filter_map(move |(at, bytes)| {
+            let offset = offset + (begin + at) as u64;
+            Header::read(seal, offset, bytes).map(|header| (offset, header))
+        })
     })
 }
 
@@ -426,6 +439,21 @@ mod tests {
         assert_eq!(found(1, 10), [(148, 10)]);
         assert_eq!(found(11, 100), []);
         assert_eq!(found(1, 9), []);
+    }
+
+    #[test]
+    fn a_header_is_found_at_every_place() {
+        let mut group = Group::default();
+        group.push(batch()).unwrap();
+        for at in 0..3 * SEARCHED {
+            let mut bytes = vec![0; at];
+            bytes.extend_from_slice(group.seal(SEAL, at as u64, 10, 9).0);
+            let end = if at % 2 == 0 { at + HEADER_BYTES } else { bytes.len() };
+            let found: Vec<u64> =
+                find_headers(SEAL, 0, &bytes[..end], 10, 1).map(|(offset, _)| offset).collect();
+            assert_eq!(found, [at as u64]);
+            assert_eq!(find_headers(SEAL, 0, &bytes[..at + HEADER_BYTES - 1], 10, 1).count(), 0);
+        }
     }
 
     #[test]

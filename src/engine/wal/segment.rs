@@ -131,14 +131,14 @@ pub(super) struct Spare {
 }
 
 impl Spare {
-    /// Makes a new file of zeros, durable in content though not in name. None if `stop` says so
-    /// meanwhile.
+    /// Makes a new file of zeros, durable in content though not in name. Where the pace is gentle,
+    /// `go_on` is asked after each step; None if it said no.
     pub fn fill(
         folder: &Folder,
         id: u64,
         bytes: u64,
         pace: Pace,
-        stop: &dyn Fn() -> bool,
+        go_on: &dyn Fn() -> Result<bool, EngineError>,
     ) -> Result<Option<Spare>, EngineError> {
         let temporary = temporary_name(id);
         let handle = folder.open(&temporary, Mode::Create)?;
@@ -152,7 +152,7 @@ impl Spare {
             at += step;
             if pace == Pace::Gentle {
                 handle.sync()?;
-                if stop() {
+                if !go_on()? {
                     folder.remove(&temporary);
                     return Ok(None);
                 }
@@ -163,8 +163,10 @@ impl Spare {
         Spare::named(folder, &temporary, id).map(Some)
     }
 
-    /// Makes a file of the right length whose place on the disk may still have to be found when it
-    /// is written: for a writer who cannot wait for zeros.
+    /// Makes a file of the right length without writing zeros: for a writer who cannot wait for
+    /// them. Measured with 16 MiB on ext4: .5 ms against 56 ms, header and name included; an
+    /// `fdatasync` in it then takes as long as in a filled one at the median, since most writes
+    /// stay within a block that was written before.
     pub fn unfilled(folder: &Folder, id: u64, bytes: u64) -> Result<Spare, EngineError> {
         let temporary = temporary_name(id);
         let handle = folder.open(&temporary, Mode::Create)?;
@@ -228,7 +230,7 @@ mod tests {
         for (number, pace) in [(5, Some(Pace::Gentle)), (6, Some(Pace::AtOnce)), (7, None)] {
             let header = Header { number, ..HEADER };
             let spare = match pace {
-                Some(pace) => Spare::fill(&folder, 1, bytes, pace, &|| false).unwrap().unwrap(),
+                Some(pace) => Spare::fill(&folder, 1, bytes, pace, &|| Ok(true)).unwrap().unwrap(),
                 None => Spare::unfilled(&folder, 1, bytes).unwrap(),
             };
             assert_eq!(folder.list().unwrap().first().unwrap(), "000000000001.spare");
@@ -246,7 +248,7 @@ mod tests {
     #[test]
     fn filling_stops_when_told() {
         let (_dir, folder) = folder();
-        let spare = Spare::fill(&folder, 1, 1 << 20, Pace::Gentle, &|| true).unwrap();
+        let spare = Spare::fill(&folder, 1, 1 << 20, Pace::Gentle, &|| Ok(false)).unwrap();
         assert!(spare.is_none());
         assert!(folder.list().unwrap().is_empty());
     }

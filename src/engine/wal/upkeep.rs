@@ -45,26 +45,69 @@ fn sync_one(log: &Mutex<Log>, (handle, sequence): (Handle, u64)) -> Result<(), E
     Ok(())
 }
 
-/// Synchronises the segments that are full, then prepares the one that comes next. To be called
-/// from a background thread once the log is open and after each append that has `switched`. A
-/// recycled segment is ready at once; a new one is filled with zeros first, until `stop` says so.
+/// Prepares the segment that comes next and synchronises those that are full. To be called from a
+/// background thread once the log is open and after each append that has `switched`. A recycled
+/// segment is ready at once; a new one is filled with zeros first, until `stop` says so.
 pub fn tend(log: &Mutex<Log>, pace: Pace, stop: &dyn Fn() -> bool) -> Result<(), EngineError> {
     let tending = log.lock().tending.clone();
     let _tending = tending.lock();
+    prepare_next(log, || Ok(log.lock().pool.take()))?;
+    sync_sealed(log)?;
+    prepare_next(log, || new_spare(log, pace, stop))
+}
+
+fn sync_sealed(log: &Mutex<Log>) -> Result<(), EngineError> {
     loop {
         let unsynced = {
             let log = log.lock();
             log.check_writable()?;
             log.unsynced_sealed()
         };
-        let Some(unsynced) = unsynced else { break };
-        sync_one(log, unsynced)?;
+        match unsynced {
+            Some(unsynced) => sync_one(log, unsynced)?,
+            None => return Ok(()),
+        }
     }
-    prepare_next(log, pace, stop).inspect_err(|error| log.lock().fail(error))
 }
 
-fn prepare_next(log: &Mutex<Log>, pace: Pace, stop: &dyn Fn() -> bool) -> Result<(), EngineError> {
-    let Some(mut spare) = take_spare(log, pace, stop)? else { return Ok(()) };
+/// A file of zeros. While it is being filled the log may go on by several segments, and some may
+/// come back to serve again: then one of those is the answer.
+fn new_spare(
+    log: &Mutex<Log>,
+    pace: Pace,
+    stop: &dyn Fn() -> bool,
+) -> Result<Option<Spare>, EngineError> {
+    let (folder, id, bytes) = {
+        let mut log = log.lock();
+        (log.pool.folder().clone(), log.pool.take_id(), log.pool.segment_bytes())
+    };
+    let go_on = || {
+        sync_sealed(log)?;
+        Ok(!stop() && log.lock().pool.is_empty())
+    };
+    match Spare::fill(&folder, id, bytes, pace, &go_on)? {
+        None if !stop() => Ok(log.lock().pool.take()),
+        filled => Ok(filled),
+    }
+}
+
+/// Makes the file that `spare` answers with the next segment, unless there is one.
+fn prepare_next(
+    log: &Mutex<Log>,
+    spare: impl FnOnce() -> Result<Option<Spare>, EngineError>,
+) -> Result<(), EngineError> {
+    {
+        let log = log.lock();
+        log.check_writable()?;
+        if log.next.is_some() {
+            return Ok(());
+        }
+    }
+    let prepared = spare().and_then(|spare| spare.map_or(Ok(()), |spare| name_next(log, spare)));
+    prepared.inspect_err(|error| log.lock().fail(error))
+}
+
+fn name_next(log: &Mutex<Log>, mut spare: Spare) -> Result<(), EngineError> {
     loop {
         let header = log.lock().next_header();
         spare.write_header(&header)?;
@@ -80,25 +123,6 @@ fn prepare_next(log: &Mutex<Log>, pace: Pace, stop: &dyn Fn() -> bool) -> Result
         next.named = true;
     }
     Ok(())
-}
-
-/// A file for the next segment; None if there is one already, or if `stop` said so.
-fn take_spare(
-    log: &Mutex<Log>,
-    pace: Pace,
-    stop: &dyn Fn() -> bool,
-) -> Result<Option<Spare>, EngineError> {
-    let (folder, id, bytes) = {
-        let mut log = log.lock();
-        if log.next.is_some() {
-            return Ok(None);
-        }
-        if let Some(spare) = log.pool.take() {
-            return Ok(Some(spare));
-        }
-        (log.pool.folder().clone(), log.pool.take_id(), log.pool.segment_bytes())
-    };
-    Spare::fill(&folder, id, bytes, pace, stop)
 }
 
 /// Lets the log have the segment unless another one has its number by now: then the file comes

@@ -2,6 +2,7 @@
 
 use super::*;
 use crate::engine::disk::simulated::{Fault, Operation};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
 
 /// Appends until another segment is begun.
 fn fill(log: &Mutex<Log>) {
@@ -169,4 +170,47 @@ fn restarts_leave_no_litter() {
     }
     let files = folder(&disk).list().unwrap();
     assert!(files.len() <= 5, "{files:?}");
+}
+
+/// A writer, a thread that synchronises, one that tends and one that retires, until the process is
+/// killed or the power fails.
+#[test]
+fn several_threads_share_the_log() {
+    for round in 0..6 {
+        let disk = Simulated::new(round);
+        let folder = folder(&disk);
+        let log = open(&folder, 0).unwrap();
+        let (durable, flushed) = (AtomicU64::new(0), AtomicU64::new(0));
+        let done = AtomicBool::new(false);
+        let until_done = |work: &(dyn Fn() -> Result<(), EngineError> + Sync)| {
+            while !done.load(Relaxed) {
+                work().unwrap();
+            }
+        };
+        std::thread::scope(|scope| {
+            scope.spawn(|| {
+                until_done(&|| {
+                    let last = log.lock().last_sequence();
+                    sync(&log).map(|_| durable.store(last, Relaxed))
+                })
+            });
+            scope.spawn(|| until_done(&|| tend(&log, Pace::Gentle, &|| done.load(Relaxed))));
+            scope.spawn(|| {
+                until_done(&|| {
+                    let to = durable.load(Relaxed);
+                    flushed.store(to, Relaxed);
+                    retire(&log, to)
+                })
+            });
+            for _ in 0..1_500 {
+                append(&mut log.lock(), 3).unwrap();
+            }
+            done.store(true, Relaxed);
+        });
+        let (durable, flushed) = (durable.into_inner(), flushed.into_inner());
+        let disk = if round % 2 == 0 { disk.kill() } else { disk.crash(round) };
+        let least = if round % 2 == 0 { 4_500 } else { durable };
+        let found = open(&super::folder(&disk), flushed).unwrap().lock().last_sequence();
+        assert!((least..=4_500).contains(&found), "{found} of {least}");
+    }
 }
