@@ -1,6 +1,6 @@
 //! The files that wait to become segments.
 
-use super::segment::{Header, Spare, numbers, spare_name};
+use super::segment::{Header, MAX_NUMBER, Spare, numbers, spare_name};
 use crate::engine::EngineError;
 use crate::engine::disk::{Folder, Mode};
 
@@ -87,11 +87,13 @@ pub(super) fn highest_number(folder: &Folder) -> Result<u64, EngineError> {
     for name in numbers(&names, "spare").into_iter().map(spare_name) {
         let handle = folder.open(&name, Mode::Read)?;
         let mut bytes = Header::buffer();
-        let header = match handle.bytes()? >= bytes.len() as u64 {
-            true => handle.read(&mut bytes, 0).map(|()| Header::decode(handle.path(), &bytes))?,
-            false => continue,
-        };
-        highest = highest.max(header.map_or(0, |header| header.number));
+        if handle.bytes()? < bytes.len() as u64 {
+            continue;
+        }
+        handle.read(&mut bytes, 0)?;
+        let header = Header::decode(handle.path(), &bytes);
+        let number = header.map_or(0, |header| header.number);
+        highest = highest.max(Some(number).filter(|number| *number <= MAX_NUMBER).unwrap_or(0));
     }
     Ok(highest)
 }

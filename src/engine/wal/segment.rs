@@ -36,12 +36,15 @@ pub(super) fn salvaged_name(number: u64) -> String {
     format!("{number:012}.salvaged")
 }
 
+/// Numbers above are not given, so that there is always a next one.
+pub(super) const MAX_NUMBER: u64 = u64::MAX >> 1;
+
 /// The numbers of the files whose name ends so, in order.
 pub(super) fn numbers(names: &[String], extension: &str) -> Vec<u64> {
     let number = |name: &String| {
         let digits = name.strip_suffix(extension)?.strip_suffix('.')?;
         let plain = digits.len() >= 12 && digits.bytes().all(|byte| byte.is_ascii_digit());
-        digits.parse().ok().filter(|_| plain)
+        digits.parse().ok().filter(|number| plain && *number <= MAX_NUMBER)
     };
     let mut numbers: Vec<u64> = names.iter().filter_map(number).collect();
     numbers.sort_unstable();
@@ -277,7 +280,8 @@ mod tests {
         let names = ["000000000012.wal", "000000000003.wal", "12.wal", "+00000000012.wal", "x.wal"];
         let names = names.map(String::from);
         assert_eq!(numbers(&names, "wal"), [3, 12]);
-        assert_eq!(numbers(&[segment_name(u64::MAX)], "wal"), [u64::MAX]);
+        assert_eq!(numbers(&[segment_name(MAX_NUMBER)], "wal"), [MAX_NUMBER]);
+        assert!(numbers(&[segment_name(u64::MAX)], "wal").is_empty());
         assert!(numbers(&[spare_name(9)], "wal").is_empty());
     }
 }
