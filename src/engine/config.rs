@@ -148,6 +148,7 @@ pub enum SyncPolicy {
 pub enum Compression {
     None,
     Lz4,
+    Zstd,
 }
 
 #[cfg(test)]

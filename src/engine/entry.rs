@@ -73,3 +73,33 @@ pub trait Cursor {
 
     fn rank(&self) -> Rank;
 }
+
+impl<C: Cursor + ?Sized> Cursor for Box<C> {
+    fn seek(&mut self, key: &[u8]) -> Result<(), EngineError> {
+        (**self).seek(key)
+    }
+
+    fn next(&mut self) -> Result<(), EngineError> {
+        (**self).next()
+    }
+
+    fn is_valid(&self) -> bool {
+        (**self).is_valid()
+    }
+
+    fn key(&self) -> &[u8] {
+        (**self).key()
+    }
+
+    fn item(&self) -> Item<'_> {
+        (**self).item()
+    }
+
+    fn value(&self) -> Bytes {
+        (**self).value()
+    }
+
+    fn rank(&self) -> Rank {
+        (**self).rank()
+    }
+}

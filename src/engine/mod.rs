@@ -35,6 +35,7 @@ pub mod disk;
 pub mod entry;
 mod lsm;
 mod memory;
+pub mod table;
 pub mod wal;
 
 pub use config::{Compression, Config, LsmConfig, SyncPolicy};

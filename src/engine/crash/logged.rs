@@ -1,5 +1,5 @@
-//! The write-ahead log alone as a store: a map in memory, the log, and a copy of the map in place of
-//! tables. So the log is judged before an engine hides it.
+//! The write-ahead log alone as a store: a map in memory, the log, and a copy of the map in place
+//! of tables. So the log is judged before an engine hides it.
 
 use super::model::{Map, apply};
 use super::{LogKind, Store, Subject, World, campaign, damage, seeds};

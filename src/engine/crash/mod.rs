@@ -8,22 +8,22 @@
 //!              └──── shrink ◄─ Failure ┘
 //! ```
 //!
-//! A life opens the store, takes some steps and ends by a power failure or the death of the process,
-//! between two steps or in the middle of one, the opening included. The next life must find all that
-//! was durable and, behind it, some first part of the rest in the order of the commits; a process
-//! that died loses nothing that was acknowledged. Batches are whole. While it lives, a read must find
-//! exactly what was acknowledged.
+//! A life opens the store, takes some steps and ends by a power failure or the death of the
+//! process, between two steps or in the middle of one, the opening included. The next life must
+//! find all that was durable and, behind it, some first part of the rest in the order of the
+//! commits; a process that died loses nothing that was acknowledged. Batches are whole. While it
+//! lives, a read must find exactly what was acknowledged.
 //!
 //! # Invariants
 //!
-//! * A world is a function of its seed, and its run of world and store: a failure prints the seed and
-//!   the smallest world found that still fails.
+//! * A world is a function of its seed, and its run of world and store: a failure prints the seed
+//!   and the smallest world found that still fails.
 //! * The judge is judged: stores with planted errors (`toy.rs`) are all found out.
 //!
 //! # Caveats: what is left out, and what it would take
 //!
-//! One thread commits. Several would need a model of orders that are possible, and the schedule to be
-//! part of the seed; `tests/engine_crash.rs` has threads, on a real disk.
+//! One thread commits. Several would need a model of orders that are possible, and the schedule to
+//! be part of the seed; `tests/engine_crash.rs` has threads, on a real disk.
 
 #![allow(clippy::unwrap_used)]
 
@@ -68,8 +68,8 @@ pub fn attempt(subject: &dyn Subject, world: &World) -> Result<Tally, Failure> {
     })
 }
 
-/// Runs the worlds of many seeds; `subject` may choose by seed. Panics at the first failure with all
-/// that is needed to see it again.
+/// Runs the worlds of many seeds; `subject` may choose by seed. Panics at the first failure with
+/// all that is needed to see it again.
 pub fn campaign(
     test: &str,
     seeds: std::ops::Range<u64>,

@@ -58,8 +58,8 @@ impl Model {
         self.behind.len()
     }
 
-    /// Compares what a new life finds, and tells how many of the commits that may be lost are there.
-    /// `lossless`: the process has died, the power has not failed.
+    /// Compares what a new life finds, and tells how many of the commits that may be lost are
+    /// there. `lossless`: the process has died, the power has not failed.
     pub fn judge(&mut self, found: &Map, lossless: bool) -> Result<usize, String> {
         let acknowledged = self.behind.len();
         self.behind.extend(self.unanswered.take());

@@ -120,8 +120,8 @@ impl Inode {
         self.durable.resize(self.current.bytes());
     }
 
-    /// A sync that the device refused: some pages were written, and the system takes all of them for
-    /// written, so that the next sync succeeds and still does not save the others.
+    /// A sync that the device refused: some pages were written, and the system takes all of them
+    /// for written, so that the next sync succeeds and still does not save the others.
     pub fn fail_sync(&mut self, rng: &mut impl Rng) {
         for page in std::mem::take(&mut self.dirty) {
             if rng.random() {

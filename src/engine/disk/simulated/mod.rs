@@ -10,29 +10,29 @@
 //! A test opens an engine on [`Simulated`] (clones are the same disk), then ends its life:
 //! [`crash`](Simulated::crash) is a power failure, [`kill`](Simulated::kill) ends the processes and
 //! leaves every byte that was written. Either answers with the disk as the next process sees it;
-//! what was opened before is dead and answers with errors, so a thread of the old life that is still
-//! running cannot touch the new one. [`crash_after`](Simulated::crash_after) stops the world amid
-//! the n-th change; with [`clone_state`](Simulated::clone_state) one workload is crashed at many
-//! points.
+//! what was opened before is dead and answers with errors, so a thread of the old life that is
+//! still running cannot touch the new one. [`crash_after`](Simulated::crash_after) stops the world
+//! amid the n-th change; with [`clone_state`](Simulated::clone_state) one workload is crashed at
+//! many points.
 //!
 //! # What a power failure leaves
 //!
 //! The worst that ext4 with an ordered journal may do, and a little more:
 //!
 //! * Creations, renames, removals and links of one folder survive in order: a prefix of those since
-//!   the folder was synchronised. Folders are independent of each other. `sync_data` of a file makes
-//!   no name durable, although ext4 often does.
+//!   the folder was synchronised. Folders are independent of each other. `sync_data` of a file
+//!   makes no name durable, although ext4 often does.
 //! * A rename that survives may lead to a file whose contents did not: an empty or short file under
 //!   the new name is what renaming before `sync_data` gets.
 //! * Each page of 4 KiB that was written since `sync_data` is kept, lost, or torn: each of its
-//!   sectors of 512 bytes is the new one or the old. Old is what was there before, so a recycled file
-//!   shows its former contents. The system also writes pages back of its own accord, so that an
-//!   intermediate state may be what survives.
-//! * A length is the old one, the new one, or any between; pages that were lost within it are zeros.
-//!   What was cut off comes back unless something written behind the cut survives.
-//! * A sync that was made to fail has saved some pages and counts all as saved: as on Linux, the next
-//!   sync succeeds and still does not save the others. The process still reads them; when it dies,
-//!   they are gone.
+//!   sectors of 512 bytes is the new one or the old. Old is what was there before, so a recycled
+//!   file shows its former contents. The system also writes pages back of its own accord, so that
+//!   an intermediate state may be what survives.
+//! * A length is the old one, the new one, or any between; pages that were lost within it are
+//!   zeros. What was cut off comes back unless something written behind the cut survives.
+//! * A sync that was made to fail has saved some pages and counts all as saved: as on Linux, the
+//!   next sync succeeds and still does not save the others. The process still reads them; when it
+//!   dies, they are gone.
 //!
 //! # Invariants
 //!

@@ -18,11 +18,12 @@ const MAGIC: &[u8; 8] = b"QTABLE\r\n";
 pub fn seal(table: u64, offset: u64, bytes: Vec<u8>, compression: Compression) -> Vec<u8> {
     let compressed = match compression {
         Compression::None => None,
-        Compression::Lz4 => Some(lz4_flex::block::compress_prepend_size(&bytes)),
+        Compression::Lz4 => Some((lz4_flex::block::compress_prepend_size(&bytes), 1)),
+        Compression::Zstd => zstd::encode_all(&bytes[..], 1).ok().map(|bytes| (bytes, 2)),
     };
     // Less than an eighth saved is not worth the time of every later read.
-    let small = compressed.filter(|compressed| compressed.len() < bytes.len() - bytes.len() / 8);
-    let (mut sealed, kind) = small.map_or((bytes, 0), |compressed| (compressed, 1));
+    let small = compressed.filter(|(found, _)| found.len() < bytes.len() - bytes.len() / 8);
+    let (mut sealed, kind) = small.unwrap_or((bytes, 0));
     sealed.push(kind);
     let crc = checksum(table, offset, &sealed);
     sealed.extend_from_slice(&crc.to_le_bytes());
@@ -45,6 +46,7 @@ pub fn unseal(table: u64, offset: u64, sealed: Bytes) -> Result<Bytes, String> {
         1 => lz4_flex::block::decompress_size_prepended(&body)
             .map(Bytes::from)
             .map_err(|error| error.to_string()),
+        2 => zstd::decode_all(&body[..]).map(Bytes::from).map_err(|error| error.to_string()),
         kind => Err(format!("compression {kind}")),
     }
 }
@@ -151,7 +153,7 @@ mod tests {
 
     #[test]
     fn sections_are_unsealed_as_they_were_sealed() {
-        for compression in [Compression::None, Compression::Lz4] {
+        for compression in [Compression::None, Compression::Lz4, Compression::Zstd] {
             for bytes in [vec![], vec![7; 4_000], (0..=255).collect::<Vec<u8>>()] {
                 let sealed = Bytes::from(seal(1, 2, bytes.clone(), compression));
                 assert_eq!(unseal(1, 2, sealed.clone()).unwrap(), bytes);

@@ -1,0 +1,116 @@
+//! The block cache, shared by all tables of an engine.
+
+use super::block::Block;
+use quick_cache::Weighter;
+use quick_cache::sync::Cache;
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+
+/// Table and offset of a block.
+type Key = (u64, u64);
+
+/// Counters that different blocks mostly do not share: one that all readers write would travel from
+/// processor to processor with every look-up.
+const STRIPES: usize = 16;
+
+#[derive(Debug, Default)]
+#[repr(align(64))]
+struct Stripe {
+    hits: AtomicU64,
+    misses: AtomicU64,
+}
+
+#[derive(Clone)]
+struct ByMemory;
+
+impl Weighter<Key, Block> for ByMemory {
+    fn weight(&self, _: &Key, block: &Block) -> u64 {
+        block.memory_bytes() as u64
+    }
+}
+
+/// Blocks and index partitions as they are read, uncompressed, at most so many bytes of memory.
+///
+/// The crate evicts by a CLOCK with a ghost list of what it has just forgotten, so that one scan
+/// does not empty it. It knows no priorities: a partition stays because it is looked up for every
+/// one of the hundred blocks below it.
+pub struct BlockCache {
+    blocks: Option<Cache<Key, Block, ByMemory>>,
+    stripes: [Stripe; STRIPES],
+}
+
+impl BlockCache {
+    /// 0 bytes: nothing is ever kept. `block_bytes`: about what a block will have.
+    pub fn new(bytes: u64, block_bytes: usize) -> Self {
+        let items = usize::try_from(bytes).unwrap_or(usize::MAX) / block_bytes.max(1);
+        let cache = || Cache::with_weighter(items.max(16), bytes, ByMemory);
+        BlockCache { blocks: (bytes > 0).then(cache), stripes: Default::default() }
+    }
+
+    pub fn get(&self, table: u64, offset: u64) -> Option<Block> {
+        let found = self.blocks.as_ref().and_then(|blocks| blocks.get(&(table, offset)));
+        let stripe = &self.stripes[(offset >> 12) as usize % STRIPES];
+        let counter = if found.is_some() { &stripe.hits } else { &stripe.misses };
+        counter.fetch_add(1, Relaxed);
+        found
+    }
+
+    pub fn insert(&self, table: u64, offset: u64, block: Block) {
+        if let Some(blocks) = &self.blocks {
+            blocks.insert((table, offset), block);
+        }
+    }
+
+    /// Memory of what it holds. Blocks that it has evicted but a reader still holds are not in it.
+    pub fn usage_bytes(&self) -> u64 {
+        self.blocks.as_ref().map_or(0, |blocks| blocks.weight())
+    }
+
+    pub fn capacity_bytes(&self) -> u64 {
+        self.blocks.as_ref().map_or(0, |blocks| blocks.capacity())
+    }
+
+    /// Look-ups that found their block.
+    pub fn hits(&self) -> u64 {
+        self.stripes.iter().map(|stripe| stripe.hits.load(Relaxed)).sum()
+    }
+
+    /// Look-ups that did not.
+    pub fn misses(&self) -> u64 {
+        self.stripes.iter().map(|stripe| stripe.misses.load(Relaxed)).sum()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::engine::entry::{Item, Kind};
+    use crate::engine::table::block::BlockBuilder;
+
+    fn block(value: &[u8]) -> Block {
+        let mut builder = BlockBuilder::new(16);
+        builder.add(0, b"key", Item { kind: Kind::Value, expires_s: 0, value }, None);
+        Block::open(builder.finish().to_vec().into()).expect("it was just written")
+    }
+
+    #[test]
+    fn it_holds_no_more_than_its_bytes_and_counts() {
+        let cache = BlockCache::new(1 << 20, 1_000);
+        for offset in 0..5_000 {
+            cache.insert(1, offset * 4_096, block(&[7; 900]));
+            assert!(cache.usage_bytes() <= cache.capacity_bytes());
+        }
+        assert!(cache.usage_bytes() > cache.capacity_bytes() / 2);
+        assert!(cache.capacity_bytes() < (1 << 20) + 64);
+        let found = (0..5_000).filter(|offset| cache.get(1, offset * 4_096).is_some()).count();
+        assert_eq!((cache.hits(), cache.misses()), (found as u64, 5_000 - found as u64));
+        assert!(cache.get(2, 0).is_none(), "of another table");
+    }
+
+    #[test]
+    fn without_bytes_it_keeps_nothing() {
+        let cache = BlockCache::new(0, 4_096);
+        cache.insert(1, 0, block(b"value"));
+        assert!(cache.get(1, 0).is_none());
+        assert_eq!((cache.usage_bytes(), cache.misses()), (0, 1));
+    }
+}

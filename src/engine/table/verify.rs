@@ -1,0 +1,217 @@
+//! Reading a whole table to see whether it is what it says.
+
+use super::block::{Block, BlockCursor};
+use super::codec::common_prefix;
+use super::hash;
+use super::index::{Index, Place};
+use super::properties::Tally;
+use super::readahead::{Access, BlockReader};
+use super::reader::Table;
+use crate::engine::EngineError;
+use crate::engine::entry::Item;
+
+/// What a sound table consists of.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Verified {
+    pub entries: u64,
+    pub tombstones: u64,
+    pub blocks: u64,
+    pub partitions: u64,
+    /// Size of the file.
+    pub bytes: u64,
+}
+
+/// Reads a table completely, past any cache: every checksum; the order of the keys, within blocks
+/// and across them; that the index leads to every block, leaves no byte between them out, and its
+/// separators separate; that a point read finds every key; that the filter knows it; and that the
+/// properties tell the truth. `entry` sees every entry.
+///
+/// # Errors
+/// The first damage, with file and offset, or the first error of `entry`.
+pub fn verify(
+    table: &Table,
+    mut entry: impl FnMut(&[u8], Item<'_>) -> Result<(), EngineError>,
+) -> Result<Verified, EngineError> {
+    let mut walk = Walk {
+        table,
+        reader: BlockReader::new(Access::Bulk),
+        last_key: None,
+        separator: None,
+        tally: Tally::default(),
+        end: 0,
+        found: Verified { bytes: table.bytes(), ..Verified::default() },
+    };
+    for position in 0..table.top().len() {
+        let malformed = table.file().malformed(table.footer().top);
+        if let Some((separator, place)) = table.top().nth(position).map_err(malformed)? {
+            walk.partition(separator, place, position, &mut entry)?;
+        }
+    }
+    walk.sections()?;
+    walk.counts()?;
+    Ok(Verified { entries: walk.tally.entries, tombstones: walk.tally.tombstones, ..walk.found })
+}
+
+struct Walk<'a> {
+    table: &'a Table,
+    reader: BlockReader,
+    /// None before the first entry.
+    last_key: Option<Vec<u8>>,
+    /// Of the last block: what follows is above.
+    separator: Option<Vec<u8>>,
+    tally: Tally,
+    /// Up to here the file is accounted for.
+    end: u64,
+    found: Verified,
+}
+
+fn shown(key: &[u8]) -> String {
+    format!("the key \"{}\"", key.escape_ascii())
+}
+
+impl Walk<'_> {
+    fn wrong(&self, offset: u64, expected: &str, found: impl Into<String>) -> EngineError {
+        self.table.file().corrupt(offset, expected, found)
+    }
+
+    /// Sections follow each other without a gap.
+    fn follow(&mut self, place: Place) -> Result<(), EngineError> {
+        if place.offset != self.end {
+            let expected = format!("a section at {}", self.end);
+            return Err(self.wrong(place.offset, &expected, "its place in the index"));
+        }
+        self.end = place.end();
+        Ok(())
+    }
+
+    fn partition(
+        &mut self,
+        separator: &[u8],
+        place: Place,
+        position: usize,
+        entry: &mut impl FnMut(&[u8], Item<'_>) -> Result<(), EngineError>,
+    ) -> Result<(), EngineError> {
+        let partition = Index::new(self.table.file().block(place)?);
+        self.found.partitions += 1;
+        let mut last_separator = Vec::new();
+        for at in 0..partition.len() {
+            let malformed = self.table.file().malformed(place);
+            let Some((separator, block_place)) = partition.nth(at).map_err(malformed)? else {
+                break;
+            };
+            self.follow(block_place)?;
+            let block = self.reader.data(self.table, block_place)?;
+            self.block(block, block_place, entry)?;
+            self.separates(separator, block_place)?;
+            last_separator.clear();
+            last_separator.extend_from_slice(separator);
+        }
+        self.follow(place)?;
+        if last_separator != separator {
+            let expected = format!("{} in the top index", shown(&last_separator));
+            return Err(self.wrong(self.table.footer().top.offset, &expected, shown(separator)));
+        }
+        let pinned = self.table.pinned(position);
+        match pinned.is_none_or(|pinned| pinned.len() == partition.len()) {
+            true => Ok(()),
+            false => Err(self.wrong(place.offset, "the partition in memory", "another one")),
+        }
+    }
+
+    fn block(
+        &mut self,
+        block: Block,
+        place: Place,
+        entry: &mut impl FnMut(&[u8], Item<'_>) -> Result<(), EngineError>,
+    ) -> Result<(), EngineError> {
+        let table = self.table;
+        self.found.blocks += 1;
+        let mut cursor = BlockCursor::default();
+        cursor.open(block.clone()).map_err(table.file().malformed(place))?;
+        while cursor.is_valid() {
+            let (key, item) = (cursor.key(), cursor.item());
+            self.key(key, place)?;
+            let read = block.get(key, hash(key)).map_err(table.file().malformed(place))?;
+            if read.is_none_or(|read| read.value != item.value || read.kind != item.kind) {
+                return Err(self.wrong(
+                    place.offset,
+                    "a block in which keys are found",
+                    shown(key),
+                ));
+            }
+            self.tally.count(key, item);
+            entry(key, item)?;
+            cursor.next().map_err(table.file().malformed(place))?;
+        }
+        Ok(())
+    }
+
+    fn key(&mut self, key: &[u8], place: Place) -> Result<(), EngineError> {
+        let before = [&self.last_key, &self.separator];
+        if let Some(before) = before.into_iter().flatten().find(|before| &before[..] >= key) {
+            let expected = format!("a key above {}", shown(before));
+            return Err(self.wrong(place.offset, &expected, shown(key)));
+        }
+        if self.last_key.is_none() && key != self.table.first_key() {
+            let expected =
+                format!("{} that the properties name first", shown(self.table.first_key()));
+            return Err(self.wrong(place.offset, &expected, shown(key)));
+        }
+        if !self.table.may_contain(hash(key)) {
+            let filter = self.table.footer().filter.offset;
+            return Err(self.wrong(filter, "a filter that knows all keys", shown(key)));
+        }
+        let last = self.last_key.get_or_insert_default();
+        last.truncate(common_prefix(last, key));
+        last.extend_from_slice(&key[last.len()..]);
+        Ok(())
+    }
+
+    /// A separator is not below the keys that were read; those that follow are above.
+    fn separates(&mut self, separator: &[u8], place: Place) -> Result<(), EngineError> {
+        let last = self.last_key.as_deref().unwrap_or_default();
+        if separator < last {
+            let expected = format!("a separator not below {}", shown(last));
+            return Err(self.wrong(place.offset, &expected, shown(separator)));
+        }
+        self.separator = Some(separator.to_vec());
+        Ok(())
+    }
+
+    /// The blocks end where the top index begins, and the footer's sections fill the rest.
+    fn sections(&mut self) -> Result<(), EngineError> {
+        let footer = *self.table.footer();
+        for place in [footer.top, footer.filter, footer.properties] {
+            self.follow(place)?;
+        }
+        let end = self.table.bytes() - super::footer::FOOTER_BYTES as u64;
+        match self.end == end {
+            true => Ok(()),
+            false => Err(self.wrong(
+                self.end,
+                &format!("a footer at {}", self.end),
+                format!("it at {end}"),
+            )),
+        }
+    }
+
+    fn counts(&mut self) -> Result<(), EngineError> {
+        let told = self.table.properties();
+        self.tally.expiry.shrink();
+        let read = &self.tally;
+        let same = told.entries == read.entries
+            && told.tombstones == read.tombstones
+            && told.raw_key_bytes == read.raw_key_bytes
+            && told.raw_value_bytes == read.raw_value_bytes
+            && told.expiry == read.expiry
+            && told.blob_references == read.blob_references()
+            && self.last_key.as_deref() == Some(&told.last_key[..]);
+        if same {
+            return Ok(());
+        }
+        let expected =
+            format!("{} entries, {} tombstones, and more: {told:?}", told.entries, told.tombstones);
+        let found = format!("{} entries, {} tombstones: {read:?}", read.entries, read.tombstones);
+        Err(self.wrong(self.table.footer().properties.offset, &expected, found))
+    }
+}
