@@ -22,7 +22,7 @@ fuzz_target!(|input: Input<'_>| {
     }
     let compression =
         [Compression::None, Compression::Lz4, Compression::Zstd][compression as usize % 3];
-    let format = Format { block_bytes: 128, compression, bloom_bits: 10, hash_index: true };
+    let format = Format { block_bytes: 128, compression, ..Format::default() };
     let mut builder = TableBuilder::create(&folder, "t", 1, format).expect("the disk is sound");
     for (key, value) in &entries {
         let item = Item { kind: Kind::Value, expires_s: 0, value };

@@ -74,10 +74,14 @@ mod section;
 mod tests;
 mod verify;
 
+#[doc(hidden)]
+pub use block::{Block, BlockCursor};
 pub use builder::{Format, TableBuilder};
 pub use cache::BlockCache;
 pub use cursor::TableCursor;
 pub use expiry::Expiry;
+#[doc(hidden)]
+pub use filter::Filter;
 pub use merge::MergeCursor;
 pub use properties::{Origin, Properties};
 pub use readahead::Access;
