@@ -29,17 +29,38 @@ pub struct LsmConfig {
     pub sync: SyncPolicy,
     /// Between two synchronisations where `sync` is `interval`: what a power failure may take.
     pub sync_interval_ms: u64,
-    /// A memtable is flushed at this size, 1 to 4,096. Two more may wait for their flush.
+    /// A memtable is flushed at this size, 1 to 4,096.
     pub memtable_mib: u64,
+    /// Memtables that there may be: the one that takes the writes and those that wait for their
+    /// flush; 2 to 64.
+    pub memtables: u64,
     /// Segments of the write-ahead log are preallocated at this size, 1 to 1,024.
     pub wal_segment_mib: u64,
+    /// Segments of the log that are kept to be used again, 0 to 64.
+    pub wal_spares: u64,
     /// Uncompressed size of a data block, the unit of reading and checksums; 1 to 1,024.
     pub block_kib: u64,
+    /// Whether each block has a hash index for point reads, beside its restart points.
+    pub block_hash_index: bool,
     /// Bits per key of each table's Bloom filter, at most 32; 0 turns it off.
     pub bloom_bits: u32,
-    /// Cache of data blocks, at most 1,048,576; 0 turns it off.
+    /// Whether the bits are spread by level: more for the small levels, fewer for the largest, the
+    /// same memory in all (Monkey, SIGMOD 2017).
+    pub monkey: bool,
+    /// Cache of blocks, at most 1,048,576; 0 turns it off.
     pub cache_mib: u64,
-    pub compression: Compression,
+    /// Whether the index of every table stays in memory beside the cache.
+    pub pin_index: bool,
+    /// Of data blocks: one for all levels, or a list from level 0 on, whose last entry holds for
+    /// all that are deeper.
+    pub compression: CompressionByLevel,
+    /// Threads that compact, 1 to 64. A large job is divided among those that have none.
+    pub compaction_threads: u64,
+    /// What all of them may write in a second; 0: as much as they can.
+    pub compaction_mib_per_s: u64,
+    /// Values from this size on are kept in files of their own and not rewritten by compaction, at
+    /// most 1,048,576 (WiscKey, FAST 2016); 0: none.
+    pub separate_values_kib: u64,
 }
 
 impl Default for LsmConfig {
@@ -48,11 +69,19 @@ impl Default for LsmConfig {
             sync: SyncPolicy::Always,
             sync_interval_ms: 100,
             memtable_mib: 64,
+            memtables: 3,
             wal_segment_mib: 16,
+            wal_spares: 6,
             block_kib: 4,
+            block_hash_index: false,
             bloom_bits: 10,
+            monkey: false,
             cache_mib: 64,
-            compression: Compression::None,
+            pin_index: false,
+            compression: CompressionByLevel::default(),
+            compaction_threads: 2,
+            compaction_mib_per_s: 0,
+            separate_values_kib: 0,
         }
     }
 }
@@ -63,16 +92,57 @@ impl LsmConfig {
         let ranges = [
             ("sync_interval_ms", self.sync_interval_ms, 1, 60_000),
             ("memtable_mib", self.memtable_mib, 1, 4_096),
+            ("memtables", self.memtables, 2, 64),
             ("wal_segment_mib", self.wal_segment_mib, 1, 1_024),
+            ("wal_spares", self.wal_spares, 0, 64),
             ("block_kib", self.block_kib, 1, 1_024),
             ("bloom_bits", u64::from(self.bloom_bits), 0, 32),
             ("cache_mib", self.cache_mib, 0, 1 << 20),
+            ("compaction_threads", self.compaction_threads, 1, 64),
+            ("compaction_mib_per_s", self.compaction_mib_per_s, 0, 1 << 20),
+            ("separate_values_kib", self.separate_values_kib, 0, 1 << 20),
         ];
         match ranges.iter().find(|(_, found, low, high)| found < low || found > high) {
             Some((field, found, low, high)) => {
                 Err(format!("engine.lsm.{field} is {found}; allowed: {low} to {high}"))
             }
-            None => Ok(()),
+            None => self.compression.check(),
+        }
+    }
+}
+
+/// Compression of the data blocks of each level.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(untagged)]
+pub enum CompressionByLevel {
+    Every(Compression),
+    /// From level 0 on; the last entry holds for all that are deeper.
+    Each(Vec<Compression>),
+}
+
+impl Default for CompressionByLevel {
+    fn default() -> Self {
+        CompressionByLevel::Every(Compression::None)
+    }
+}
+
+impl CompressionByLevel {
+    pub fn of(&self, level: u32) -> Compression {
+        match self {
+            CompressionByLevel::Every(compression) => *compression,
+            CompressionByLevel::Each(each) => {
+                let found = each.get(level as usize).or(each.last());
+                found.copied().unwrap_or(Compression::None)
+            }
+        }
+    }
+
+    fn check(&self) -> Result<(), String> {
+        match self {
+            CompressionByLevel::Each(each) if each.is_empty() => {
+                Err("engine.lsm.compression is an empty list; allowed: one entry or more".into())
+            }
+            _ => Ok(()),
         }
     }
 }
@@ -178,6 +248,19 @@ mod tests {
     }
 
     #[test]
+    fn compression_is_one_or_by_level() {
+        let compression = |yaml: &str| match read(yaml) {
+            Ok(Config::Lsm(lsm)) => [0, 1, 2, 9].map(|level| lsm.compression.of(level)),
+            other => panic!("{other:?}"),
+        };
+        let found = compression("engine: {lsm: {compression: lz4}}");
+        assert_eq!(found, [Compression::Lz4; 4]);
+        let found = compression("engine: {lsm: {compression: [none, lz4, zstd]}}");
+        use Compression::{Lz4, None, Zstd};
+        assert_eq!(found, [None, Lz4, Zstd, Zstd]);
+    }
+
+    #[test]
     fn what_is_written_is_read_again() {
         for config in [Config::Memory, Config::default()] {
             let text = serde_json::to_string(&config).unwrap();
@@ -192,6 +275,8 @@ mod tests {
             ("engine: rocks", "known: memory, lsm"),
             ("engine: {lsm: {synk: never}}", "synk"),
             ("engine: {lsm: {sync: often}}", "often"),
+            ("engine: {lsm: {memtables: 1}}", "engine.lsm.memtables is 1; allowed: 2 to 64"),
+            ("engine: {lsm: {compression: []}}", "engine.lsm.compression is an empty list"),
             ("engine: {lsm: {block_kib: 0}}", "engine.lsm.block_kib is 0; allowed: 1 to 1024"),
             ("engine: {lsm: {bloom_bits: 99}}", "engine.lsm.bloom_bits is 99; allowed: 0 to 32"),
             ("engine: {memory: {cache_mib: 1}}", "cache_mib"),

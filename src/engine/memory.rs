@@ -1,6 +1,6 @@
 //! The engine that forgets: an ordered map in memory, for tests, benches and the simulator.
 
-use super::{Engine, EngineError, Peek, Stats, Write};
+use super::{Engine, EngineError, Peek, Stats, SyncPolicy, Write};
 use bytes::Bytes;
 use parking_lot::RwLock;
 use std::collections::BTreeMap;
@@ -20,7 +20,7 @@ pub struct Memory {
 impl Memory {
     fn apply(&self, entries: &mut BTreeMap<Bytes, Bytes>, write: &Write) {
         let (key, replaced) = match write {
-            Write::Put { key, value } => {
+            Write::Put { key, value } | Write::PutUntil { key, value, .. } => {
                 // Copies: a slice would keep the whole network message alive that it came in.
                 let (own, value) = (Bytes::copy_from_slice(key), Bytes::copy_from_slice(value));
                 self.bytes.fetch_add((own.len() + value.len()) as u64, Relaxed);
@@ -35,7 +35,7 @@ impl Memory {
 }
 
 impl Engine for Memory {
-    fn commit(&self, batch: Vec<Write>) -> Result<(), EngineError> {
+    fn commit_with(&self, batch: Vec<Write>, _: Option<SyncPolicy>) -> Result<(), EngineError> {
         let mut entries = self.entries.write();
         for write in &batch {
             self.apply(&mut entries, write);
@@ -60,7 +60,7 @@ impl Engine for Memory {
         limit: usize,
     ) -> Result<Vec<(Bytes, Bytes)>, EngineError> {
         self.reads.fetch_add(1, Relaxed);
-        if super::is_empty(from, to) {
+        if super::is_empty(from, to)? {
             return Ok(Vec::new());
         }
         let entries = self.entries.read();

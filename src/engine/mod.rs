@@ -28,6 +28,7 @@
 //!   by token.
 //! * After a full disk the process has to be restarted: the engine does not try again by itself.
 
+mod codec;
 mod config;
 #[cfg(test)]
 mod crash;
@@ -35,11 +36,14 @@ pub mod disk;
 pub mod entry;
 mod lsm;
 mod memory;
+pub mod memtable;
 pub mod table;
 pub mod wal;
 
-pub use config::{Compression, Config, LsmConfig, SyncPolicy};
-pub use lsm::Lsm;
+pub use config::{Compression, CompressionByLevel, Config, LsmConfig, SyncPolicy};
+#[doc(hidden)]
+pub use lsm::read_manifest;
+pub use lsm::{Background, Lsm};
 pub use memory::Memory;
 
 use bytes::Bytes;
@@ -64,8 +68,20 @@ pub fn open(
 /// One change of a batch. Batches are applied whole or not at all, also across a crash.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Write {
-    Put { key: Bytes, value: Bytes },
-    Remove { key: Bytes },
+    Put {
+        key: Bytes,
+        value: Bytes,
+    },
+    /// A value that the engine may drop from this second since 1970 on, as if it had been removed.
+    /// When it does is its own business: until then the value is read.
+    PutUntil {
+        key: Bytes,
+        value: Bytes,
+        expires_s: u64,
+    },
+    Remove {
+        key: Bytes,
+    },
 }
 
 /// What a look into memory can tell.
@@ -87,6 +103,8 @@ pub enum EngineError {
     Corrupt { path: String, offset: u64, expected: String, found: String },
     #[error("{path}: {what}")]
     Refused { path: String, what: String },
+    #[error("a scan from key {from} to key {to}: it ends before it begins")]
+    Crossed { from: String, to: String },
     #[error("read-only since an earlier error: {0}")]
     ReadOnly(String),
 }
@@ -120,13 +138,23 @@ pub struct Stats {
     pub compactions: u64,
     pub compaction_read_bytes: u64,
     pub compaction_written_bytes: u64,
+    /// Tables that changed their level without being rewritten.
+    pub moved_bytes: u64,
     pub tables: u64,
     pub table_bytes: u64,
+    /// Filters and indexes in memory, beside the cache.
+    pub table_memory_bytes: u64,
+    pub cache_bytes: u64,
+    pub cache_hits: u64,
+    pub cache_misses: u64,
     pub bloom_negatives: u64,
     pub bloom_false_positives: u64,
     /// Tables per level, level 0 first.
     pub tables_per_level: Vec<u64>,
+    pub bytes_per_level: Vec<u64>,
     pub longest_stall_us: u64,
+    /// What commits waited in small steps, so that they need not stand still.
+    pub slowed_us: u64,
 }
 
 /// One ordered key-value map on one disk, or in memory.
@@ -134,10 +162,15 @@ pub struct Stats {
 /// Any thread may call any method. Reads see every write whose `commit` has returned, and none
 /// that has not. The newest write of a key wins; the engine knows nothing of versions.
 pub trait Engine: Send + Sync {
-    /// Applies the batch and returns once it is durable, as the `sync` setting defines durable.
-    /// Calls of several threads share one disk synchronisation. After an error the engine is
-    /// read-only.
-    fn commit(&self, batch: Vec<Write>) -> Result<(), EngineError>;
+    /// Applies the batch and returns once it is as durable as `sync` says, or else the setting of
+    /// that name. Calls of several threads share one disk synchronisation. After an error the
+    /// engine is read-only.
+    fn commit_with(&self, batch: Vec<Write>, sync: Option<SyncPolicy>) -> Result<(), EngineError>;
+
+    /// Applies the batch with the durability of the settings.
+    fn commit(&self, batch: Vec<Write>) -> Result<(), EngineError> {
+        self.commit_with(batch, None)
+    }
 
     /// Looks into memory only; never blocks on the disk.
     fn peek(&self, key: &[u8]) -> Result<Peek, EngineError>;
@@ -145,7 +178,16 @@ pub trait Engine: Send + Sync {
     /// Looks everywhere; may block on the disk.
     fn get(&self, key: &[u8]) -> Result<Option<Bytes>, EngineError>;
 
-    /// Live entries in key order within the bounds, at most `limit`.
+    /// The same for many keys, in their order.
+    fn multi_get(&self, keys: &[&[u8]]) -> Result<Vec<Option<Bytes>>, EngineError> {
+        keys.iter().map(|key| self.get(key)).collect()
+    }
+
+    /// Live entries in key order within the bounds, at most `limit`. To go on behind them, scan
+    /// from the last key on, excluded.
+    ///
+    /// # Errors
+    /// [`EngineError::Crossed`] where the bounds begin behind their end.
     fn scan(
         &self,
         from: Bound<&[u8]>,
@@ -159,14 +201,25 @@ pub trait Engine: Send + Sync {
     fn close(&self) -> Result<(), EngineError>;
 }
 
-/// Whether no key can lie within the bounds. An ordered map panics at bounds that are crossed.
-fn is_empty(from: Bound<&[u8]>, to: Bound<&[u8]>) -> bool {
-    match (from, to) {
-        (Bound::Unbounded, _) | (_, Bound::Unbounded) => false,
-        (Bound::Included(from), Bound::Included(to)) => from > to,
-        (
-            Bound::Included(from) | Bound::Excluded(from),
-            Bound::Included(to) | Bound::Excluded(to),
-        ) => from >= to,
+/// Whether no key can lie within the bounds. An ordered map panics at such bounds.
+pub fn is_empty(from: Bound<&[u8]>, to: Bound<&[u8]>) -> Result<bool, EngineError> {
+    let (
+        Bound::Included(from_key) | Bound::Excluded(from_key),
+        Bound::Included(to_key) | Bound::Excluded(to_key),
+    ) = (from, to)
+    else {
+        return Ok(false);
+    };
+    if from_key > to_key {
+        return Err(EngineError::Crossed { from: shown(from_key), to: shown(to_key) });
     }
+    let whole = matches!((from, to), (Bound::Included(_), Bound::Included(_)));
+    Ok(from_key == to_key && !whole)
+}
+
+/// A key for a message: printable and short.
+fn shown(key: &[u8]) -> String {
+    const MOST: usize = 32;
+    let dots = if key.len() > MOST { "…" } else { "" };
+    format!("\"{}{dots}\"", key[..key.len().min(MOST)].escape_ascii())
 }

@@ -75,7 +75,7 @@ impl Saves {
 
 fn size(write: &Write) -> usize {
     match write {
-        Write::Put { key, value } => key.len() + value.len(),
+        Write::Put { key, value } | Write::PutUntil { key, value, .. } => key.len() + value.len(),
         Write::Remove { key } => key.len(),
     }
 }
@@ -237,7 +237,7 @@ mod tests {
         assert_eq!(taken, [vec![1, 2], vec![3], vec![4], vec![5]]);
     }
 
-    use crate::engine::{EngineError, Stats};
+    use crate::engine::{EngineError, Stats, SyncPolicy};
     use crate::server::inbox;
     use std::ops::Bound;
 
@@ -248,7 +248,7 @@ mod tests {
     }
 
     impl Engine for Slow {
-        fn commit(&self, batch: Vec<Write>) -> Result<(), EngineError> {
+        fn commit_with(&self, batch: Vec<Write>, _: Option<SyncPolicy>) -> Result<(), EngineError> {
             self.batches.lock().push(batch.len());
             self.gate.lock().recv().unwrap();
             Ok(())

@@ -257,7 +257,7 @@ fn encode(batch: &[Write]) -> Vec<u8> {
     let mut bytes = vec![0; HEAD];
     for write in batch {
         let (key, value): (&[u8], &[u8]) = match write {
-            Write::Put { key, value } => (key, value),
+            Write::Put { key, value } | Write::PutUntil { key, value, .. } => (key, value),
             Write::Remove { key } => (key, &[]),
         };
         bytes.extend_from_slice(&(key.len() as u32).to_le_bytes());
@@ -291,7 +291,7 @@ fn rewrite(state: &mut State) {
 }
 
 impl Engine for Disk {
-    fn commit(&self, batch: Vec<Write>) -> Result<(), EngineError> {
+    fn commit_with(&self, batch: Vec<Write>, sync: Option<SyncPolicy>) -> Result<(), EngineError> {
         let mut state = self.state.lock();
         let state = &mut *state;
         if let Some(error) = &state.read_only {
@@ -308,7 +308,8 @@ impl Engine for Disk {
         index(state, start + HEAD, state.log.len());
         state.stats.writes += batch.len() as u64;
         state.stats.wal_bytes += (state.log.len() - start) as u64;
-        if self.durability == Durability::Log(SyncPolicy::Always) {
+        let sync = sync.map_or(self.durability, Durability::Log);
+        if self.durability != Durability::Memory && sync == Durability::Log(SyncPolicy::Always) {
             state.synced = state.log.len();
             state.stats.wal_syncs += 1;
         }
@@ -338,20 +339,10 @@ impl Engine for Disk {
         limit: usize,
     ) -> Result<Vec<(Bytes, Bytes)>, EngineError> {
         let state = self.state.lock();
-        let inside = |key: &Bytes| {
-            let after = match from {
-                Bound::Included(from) => key[..] >= *from,
-                Bound::Excluded(from) => key[..] > *from,
-                Bound::Unbounded => true,
-            };
-            let before = match to {
-                Bound::Included(to) => key[..] <= *to,
-                Bound::Excluded(to) => key[..] < *to,
-                Bound::Unbounded => true,
-            };
-            after && before
-        };
-        let found = state.index.iter().filter(|(key, _)| inside(key)).take(limit);
+        if crate::engine::is_empty(from, to)? {
+            return Ok(Vec::new());
+        }
+        let found = state.index.range::<[u8], _>((from, to)).take(limit);
         found.map(|(key, span)| Ok((key.clone(), self.read(&state, *span)?))).collect()
     }
 

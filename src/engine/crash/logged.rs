@@ -56,7 +56,8 @@ fn decode(folder: &Folder, bytes: &[u8]) -> Result<(u64, Map), EngineError> {
     if check != crc32fast::hash(body).to_le_bytes() {
         return Err(EngineError::corrupt(&folder.path_of("copy"), 0, "a copy", "other bytes"));
     }
-    let (sequence, entries): (u64, Vec<(Vec<u8>, Vec<u8>)>) = serde_json::from_slice(body).unwrap();
+    type Entries = Vec<(Vec<u8>, Vec<u8>)>;
+    let (sequence, entries): (u64, Entries) = serde_json::from_slice(body).unwrap();
     Ok((sequence, entries.into_iter().map(|(key, value)| (key.into(), value.into())).collect()))
 }
 
@@ -99,7 +100,9 @@ impl Opened {
 impl Store for Opened {
     fn commit(&self, batch: Vec<Write>, sync: Option<SyncPolicy>) -> Result<(), EngineError> {
         let changes = batch.iter().map(|write| match write {
-            Write::Put { key, value } => Change::put(key, value),
+            Write::Put { key, value } | Write::PutUntil { key, value, .. } => {
+                Change::put(key, value)
+            }
             Write::Remove { key } => Change::remove(key),
         });
         let appended = self.log.lock().append(changes)?;

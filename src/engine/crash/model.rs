@@ -19,7 +19,9 @@ pub struct Model {
 pub fn apply(map: &mut Map, batch: &[Write]) {
     for write in batch {
         match write {
-            Write::Put { key, value } => map.insert(key.clone(), value.clone()),
+            Write::Put { key, value } | Write::PutUntil { key, value, .. } => {
+                map.insert(key.clone(), value.clone())
+            }
             Write::Remove { key } => map.remove(key),
         };
     }

@@ -66,7 +66,7 @@ fn encode(batch: &[Write]) -> Vec<u8> {
     };
     for write in batch {
         match write {
-            Write::Put { key, value } => {
+            Write::Put { key, value } | Write::PutUntil { key, value, .. } => {
                 part(Some(key));
                 part(Some(value));
             }

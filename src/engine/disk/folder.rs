@@ -122,7 +122,7 @@ impl Handle {
     }
 
     pub fn bytes(&self) -> Result<u64, EngineError> {
-        self.file.len().map_err(EngineError::io(&self.path))
+        self.file.bytes().map_err(EngineError::io(&self.path))
     }
 
     pub fn read(&self, buffer: &mut [u8], offset: u64) -> Result<(), EngineError> {

@@ -72,7 +72,7 @@ pub trait Disk: Send + Sync {
 
 /// An open file. Any thread may call any method.
 pub trait File: Send + Sync {
-    fn len(&self) -> io::Result<u64>;
+    fn bytes(&self) -> io::Result<u64>;
 
     /// Fills the buffer; an error where the file ends before.
     fn read_at(&self, buffer: &mut [u8], offset: u64) -> io::Result<()>;

@@ -73,7 +73,7 @@ impl Disk for Real {
 }
 
 impl File for fs::File {
-    fn len(&self) -> io::Result<u64> {
+    fn bytes(&self) -> io::Result<u64> {
         Ok(self.metadata()?.len())
     }
 

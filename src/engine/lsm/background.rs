@@ -1,17 +1,23 @@
-//! The three background threads: one flushes, one compacts, one tends the log.
+//! The background threads: one flushes, some compact, one tends the log. And what they do, done
+//! inline where an engine has no threads.
 
-use super::tree::Tree;
-use super::wal::{Pace, Spare};
+use super::tree::{Signals, Tree};
+use crate::engine::wal::{self, Pace};
 use crate::engine::{EngineError, SyncPolicy};
 use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
 use std::thread::{Builder, JoinHandle};
+use std::time::Duration;
 
 type Work = fn(&Tree) -> Result<(), EngineError>;
 
+/// Time passes for pickers that look at ages, even where nothing is written.
+const PICK_INTERVAL: Duration = Duration::from_secs(10);
+
 /// Starts the threads. Each ends when the engine closes or fails.
 pub fn start(tree: &Arc<Tree>) -> Result<Vec<JoinHandle<()>>, EngineError> {
-    let work: [(&str, Work); 3] = [("flush", flush), ("compaction", compact), ("log", tend_log)];
+    let mut work: Vec<(&str, Work)> = vec![("flush", flush), ("log", tend_log)];
+    work.extend(std::iter::repeat_n(("compact", compact as Work), tree.options.compaction_threads));
     let mut threads = Vec::with_capacity(work.len());
     for (name, work) in work {
         let shared = Arc::clone(tree);
@@ -25,7 +31,7 @@ pub fn start(tree: &Arc<Tree>) -> Result<Vec<JoinHandle<()>>, EngineError> {
             Ok(thread) => threads.push(thread),
             Err(error) => {
                 tree.signal(|signals| signals.closing = true);
-                return Err(EngineError::io(&tree.dir)(error));
+                return Err(EngineError::io(tree.folder.path())(error));
             }
         }
     }
@@ -48,7 +54,8 @@ impl Tree {
     /// Waits until `due` answers with work; `None` when the engine closes or has failed.
     fn wait_for<T>(
         &self,
-        mut due: impl FnMut(&mut super::tree::Signals) -> Option<T>,
+        longest: Option<Duration>,
+        mut due: impl FnMut(&mut Signals) -> Option<T>,
     ) -> Option<T> {
         let mut signals = self.signals.lock();
         loop {
@@ -58,33 +65,67 @@ impl Tree {
             if let Some(work) = due(&mut signals) {
                 return Some(work);
             }
-            self.changed.wait(&mut signals);
+            match longest {
+                None => self.changed.wait(&mut signals),
+                Some(longest) => {
+                    if self.changed.wait_for(&mut signals, longest).timed_out() {
+                        signals.compaction_due = true;
+                    }
+                }
+            }
         }
+    }
+
+    /// Flushes and compacts on the caller's thread until there is nothing more to do. For engines
+    /// without threads.
+    pub fn work(&self) -> Result<(), EngineError> {
+        self.flush_all()?;
+        while self.compact_once().inspect_err(|error| self.fail(error))? {}
+        Ok(())
+    }
+
+    /// What a commit does on top in an engine without threads.
+    pub fn work_inline(&self) -> Result<(), EngineError> {
+        if !self.options.inline {
+            return Ok(());
+        }
+        if std::mem::take(&mut self.signals.lock().segment_due) {
+            let tended = wal::tend(&self.log, Pace::AtOnce, &|| false);
+            tended.inspect_err(|error| self.fail(error))?;
+        }
+        if self.state.load().frozen.is_empty() { Ok(()) } else { self.work() }
     }
 }
 
 fn flush(tree: &Tree) -> Result<(), EngineError> {
-    while let Some(memtable) = tree.wait_for(|_| tree.state.load().frozen.last().cloned()) {
+    while let Some(memtable) = tree.wait_for(None, |_| tree.state.load().frozen.last().cloned()) {
         tree.flush(&memtable)?;
     }
     Ok(())
 }
 
 fn compact(tree: &Tree) -> Result<(), EngineError> {
-    while tree.wait_for(|s| std::mem::take(&mut s.compaction_due).then_some(())).is_some() {
-        while !tree.is_closing() && tree.compact_once()? {
-            tree.signal(|_| {});
-        }
-        tree.signal(|signals| signals.resting = !signals.compaction_due);
+    // Counted before it runs, so that nobody takes the engine to be at rest in between.
+    let begin = |signals: &mut Signals| {
+        let due = std::mem::take(&mut signals.compaction_due);
+        due.then(|| signals.running += 1)
+    };
+    while tree.wait_for(Some(PICK_INTERVAL), begin).is_some() {
+        let done = tree.compact_once();
+        tree.signal(|signals| {
+            signals.running -= 1;
+            signals.compaction_due |= matches!(done, Ok(true));
+        });
+        done?;
     }
     Ok(())
 }
 
 /// Prepares the next segment and, where `sync` is `interval`, synchronises the log.
 fn tend_log(tree: &Tree) -> Result<(), EngineError> {
-    for round in 0_u64.. {
+    loop {
         let mut signals = tree.signals.lock();
-        if !signals.closing && !signals.spare_due && tree.check_writable().is_ok() {
+        if !signals.closing && !signals.segment_due && tree.check_writable().is_ok() {
             match tree.options.sync {
                 SyncPolicy::Interval => {
                     tree.changed.wait_for(&mut signals, tree.options.sync_interval);
@@ -95,26 +136,13 @@ fn tend_log(tree: &Tree) -> Result<(), EngineError> {
         if signals.closing || tree.check_writable().is_err() {
             return Ok(());
         }
-        let spare_due = std::mem::take(&mut signals.spare_due);
+        let segment_due = std::mem::take(&mut signals.segment_due);
         drop(signals);
-        if spare_due && tree.spare.lock().is_none() {
-            // A name of its own: the last spare may be about to get its final name.
-            let name = format!("spare-{round}");
-            let spare = Spare::prepare(&tree.dir, &name, tree.options.segment_bytes, Pace::Gentle)?;
-            *tree.spare.lock() = Some(spare);
+        if segment_due {
+            wal::tend(&tree.log, Pace::Gentle, &|| tree.is_closing())?;
         }
-        if tree.options.sync == SyncPolicy::Interval {
-            sync_log(tree)?;
+        if tree.options.sync == SyncPolicy::Interval && wal::sync(&tree.log)? {
+            tree.counters.wal_syncs.fetch_add(1, Relaxed);
         }
     }
-    Ok(())
-}
-
-/// Synchronises without holding the log, so that commits go on meanwhile.
-fn sync_log(tree: &Tree) -> Result<(), EngineError> {
-    let Some((file, sequence)) = tree.log.lock().unsynced() else { return Ok(()) };
-    file.sync_data().map_err(EngineError::io(&tree.dir))?;
-    tree.log.lock().mark_durable(sequence);
-    tree.counters.wal_syncs.fetch_add(1, Relaxed);
-    Ok(())
 }

@@ -1,122 +1,176 @@
-//! The group commit: one write and one synchronisation for all who wait.
+//! Commits: alone where nobody waits for the disk, in groups where everybody does.
 //!
-//! The first who comes leads. While the leader waits for the disk, others queue up; when it is
-//! done, one of them leads the next group, which is all of them. So the group grows with the load
-//! by itself, and a lone writer waits for nobody.
+//! ```text
+//!   durability `always`:   join the open group ─ first one leads ─► log ─► fdatasync ─► memtable ─► wake all
+//!   `interval`, `never`:   log ─► memtable
+//! ```
+//!
+//! Whoever opens a group leads it. While the group before it waits for the disk, others join; then
+//! the leader closes the group, and its members share one write and one synchronisation. So a
+//! group grows with the load by itself, and a lone writer waits for nobody.
+//!
+//! The log's lock is held for the append alone. Batches enter the memtable after it, several at a
+//! time and in any order: each entry has its sequence number, and the highest one of a key stays.
 
 use super::tree::Tree;
-use super::wal::Record;
+use crate::engine::entry::Item;
+use crate::engine::wal::{self, Change, Log};
 use crate::engine::{EngineError, SyncPolicy, Write};
-use parking_lot::{Condvar, Mutex};
+use parking_lot::{Condvar, Mutex, MutexGuard};
+use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
-use std::time::Instant;
 
-/// Records that wait for a leader. As long as its callers are: each waits inside `commit`.
-#[derive(Debug, Default)]
-pub struct Queue {
-    waiting: Mutex<Waiting>,
-    /// A group ended.
+/// Where groups form.
+#[derive(Default)]
+pub struct Groups {
+    /// Takes members until its leader closes it.
+    open: Mutex<Option<Arc<Group>>>,
+    /// Held by the leader whose group is on its way to the disk.
+    turn: Mutex<()>,
+}
+
+/// Batches that share one synchronisation.
+#[derive(Default)]
+struct Group {
+    members: Mutex<Members>,
     ended: Condvar,
 }
 
-#[derive(Debug, Default)]
-struct Waiting {
-    records: Vec<Record>,
-    next_ticket: u64,
-    /// Tickets below this are decided.
-    decided: u64,
-    /// Tickets from here on failed.
-    failed_from: Option<u64>,
-    has_leader: bool,
+#[derive(Default)]
+struct Members {
+    batches: Vec<Vec<Write>>,
+    /// Set at the end: whether all of it is durable.
+    outcome: Option<bool>,
+}
+
+impl Write {
+    fn change(&self) -> Change<'_> {
+        match self {
+            Write::Put { key, value } => Change::put(key, value),
+            Write::PutUntil { key, value, expires_s } => Change::put_until(key, value, *expires_s),
+            Write::Remove { key } => Change::remove(key),
+        }
+    }
+
+    fn bytes(&self) -> usize {
+        let Change { key, item } = self.change();
+        key.len() + item.value.len()
+    }
+}
+
+/// The changes of a batch as the memtable takes them.
+fn changes(batch: &[Write], first_sequence: u64) -> impl Iterator<Item = (u64, &[u8], Item<'_>)> {
+    (first_sequence..).zip(batch).map(|(sequence, write)| {
+        let Change { key, item } = write.change();
+        (sequence, key, item)
+    })
 }
 
 impl Tree {
-    pub fn commit(&self, batch: &[Write]) -> Result<(), EngineError> {
+    /// Returns once the batch is as durable as `sync`, or else the setting, says.
+    pub fn commit(&self, batch: Vec<Write>, sync: Option<SyncPolicy>) -> Result<(), EngineError> {
         self.check_writable()?;
         if batch.is_empty() {
             return Ok(());
         }
-        let record = Record::encode(batch).map_err(|what| EngineError::refused(&self.dir, what))?;
-        let mut waiting = self.queue.waiting.lock();
-        let ticket = waiting.next_ticket;
-        waiting.next_ticket += 1;
-        waiting.records.push(record);
-        while waiting.has_leader {
-            self.queue.ended.wait(&mut waiting);
-            if ticket < waiting.decided {
-                let failed = waiting.failed_from.is_some_and(|from| ticket >= from);
-                return if failed { self.check_writable() } else { Ok(()) };
+        wal::check_batch(batch.iter().map(Write::change))
+            .map_err(|what| EngineError::refused(self.folder.path(), what))?;
+        self.slow_down(batch.iter().map(Write::bytes).sum());
+        match sync.unwrap_or(self.options.sync) {
+            SyncPolicy::Always => self.commit_in_group(batch)?,
+            SyncPolicy::Interval | SyncPolicy::Never => self.commit_alone(&batch)?,
+        }
+        self.work_inline()
+    }
+
+    fn commit_alone(&self, batch: &[Write]) -> Result<(), EngineError> {
+        let mut log = self.room()?;
+        let sequence = self.append(&mut log, &[batch])?;
+        let active = Arc::clone(&self.state.load().active);
+        let pin = active.pin();
+        drop(log);
+        pin.apply(changes(batch, sequence));
+        self.counters.writes.fetch_add(batch.len() as u64, Relaxed);
+        Ok(())
+    }
+
+    fn commit_in_group(&self, batch: Vec<Write>) -> Result<(), EngineError> {
+        let mut open = self.groups.open.lock();
+        if let Some(group) = &*open {
+            let group = Arc::clone(group);
+            let mut members = group.members.lock();
+            members.batches.push(batch);
+            drop(open);
+            while members.outcome.is_none() {
+                group.ended.wait(&mut members);
             }
+            let durable = members.outcome == Some(true);
+            return if durable { Ok(()) } else { self.check_writable() };
         }
-        waiting.has_leader = true;
-        let mut group = std::mem::take(&mut waiting.records);
-        drop(waiting);
-        let result = self.write_group(&mut group);
-        let mut waiting = self.queue.waiting.lock();
-        if result.is_err() {
-            let first = waiting.decided;
-            waiting.failed_from.get_or_insert(first);
-        }
-        waiting.decided += group.len() as u64;
-        waiting.has_leader = false;
-        drop(waiting);
-        self.queue.ended.notify_all();
+        let group = open.insert(Arc::default());
+        group.members.lock().batches.push(batch);
+        drop(open);
+        self.lead()
+    }
+
+    /// Closes the open group when its turn comes, and commits it.
+    fn lead(&self) -> Result<(), EngineError> {
+        let turn = self.groups.turn.lock();
+        let group = self.groups.open.lock().take().expect("only its leader closes a group");
+        let batches = std::mem::take(&mut group.members.lock().batches);
+        let result = self.commit_group(&batches);
+        drop(turn);
+        group.members.lock().outcome = Some(result.is_ok());
+        group.ended.notify_all();
         result
     }
 
     /// Log, disk, memtable, in this order: a reader never sees what a crash could take back.
-    fn write_group(&self, group: &mut [Record]) -> Result<(), EngineError> {
-        self.wait_for_room()?;
-        let mut log = self.log.lock();
-        self.check_writable()?;
-        if self.state.load().active.bytes() >= self.options.memtable_bytes {
-            self.freeze(&mut log);
-        }
-        let written =
-            log.append(group, || self.take_spare()).inspect_err(|error| self.fail(error))?;
-        self.counters.wal_bytes.fetch_add(written, Relaxed);
-        if self.options.sync == SyncPolicy::Always {
-            log.sync().inspect_err(|error| self.fail(error))?;
+    fn commit_group(&self, batches: &[Vec<Write>]) -> Result<(), EngineError> {
+        let mut log = self.room()?;
+        let slices: Vec<&[Write]> = batches.iter().map(Vec::as_slice).collect();
+        let mut sequence = self.append(&mut log, &slices)?;
+        let active = Arc::clone(&self.state.load().active);
+        let pin = active.pin();
+        drop(log);
+        if wal::sync(&self.log).inspect_err(|error| self.fail(error))? {
             self.counters.wal_syncs.fetch_add(1, Relaxed);
         }
-        let active = &self.state.load().active;
-        for record in group {
-            let applied = active.apply(record);
-            applied
-                .map_err(|what| EngineError::refused(log.path(), what))
-                .inspect_err(|error| self.fail(error))?;
-            self.counters.writes.fetch_add(u64::from(record.changes), Relaxed);
+        let mut written = 0;
+        for batch in slices {
+            pin.apply(changes(batch, sequence));
+            sequence += batch.len() as u64;
+            written += batch.len() as u64;
         }
+        self.counters.writes.fetch_add(written, Relaxed);
         Ok(())
     }
 
-    fn take_spare(&self) -> Option<super::wal::Spare> {
-        let spare = self.spare.lock().take();
-        self.signal(|signals| signals.spare_due = true);
-        spare
+    /// Answers the sequence number of the first change.
+    fn append(&self, log: &mut Log, batches: &[&[Write]]) -> Result<u64, EngineError> {
+        let batches = batches.iter().map(|batch| batch.iter().map(Write::change));
+        let appended = log.append_many(batches).inspect_err(|error| self.fail(error))?;
+        self.counters.wal_bytes.fetch_add(appended.bytes, Relaxed);
+        if appended.switched {
+            self.signal(|signals| signals.segment_due = true);
+        }
+        Ok(appended.first_sequence)
     }
 
-    /// Waits while memory or level 0 is full. Bounds both, at the price of a stall that `stats`
-    /// tells.
-    fn wait_for_room(&self) -> Result<(), EngineError> {
-        if self.state.load().active.bytes() < self.options.memtable_bytes {
-            return Ok(());
-        }
-        let start = Instant::now();
-        let mut signals = self.signals.lock();
+    /// The log, once the active memtable has room.
+    fn room(&self) -> Result<MutexGuard<'_, Log>, EngineError> {
         loop {
+            let mut log = self.log.lock();
             self.check_writable()?;
-            let state = self.state.load();
-            let level0_full = state.version.level0_tables() >= self.options.level0_stop;
-            let stalled = state.frozen.len() >= self.options.max_frozen
-                || (level0_full && !signals.resting && !signals.closing);
-            if !stalled {
-                break;
+            if !self.is_full() {
+                return Ok(log);
             }
-            self.changed.wait(&mut signals);
+            if self.may_freeze() {
+                self.freeze(&mut log);
+                return Ok(log);
+            }
+            drop(log);
+            self.wait_for_room()?;
         }
-        let stall_us = start.elapsed().as_micros() as u64;
-        self.counters.longest_stall_us.fetch_max(stall_us, Relaxed);
-        Ok(())
     }
 }

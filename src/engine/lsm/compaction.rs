@@ -1,188 +1,234 @@
 //! Carrying out what the picker decides.
+//!
+//! A large job is cut by keys into parts of about the same size, each merged by a thread of its
+//! own; their outputs, one behind the other, are the run. Tables whose keys nobody else's overlap
+//! in the output run are moved, not rewritten.
 
-use super::files;
-use super::merge::{Merge, Source};
-use super::table::{Table, TableBuilder};
+use super::jobs::Claim;
+use super::output::{Made, Output, Values, place};
 use super::tree::Tree;
-use super::version::Version;
+use super::version::Placed;
 use crate::engine::EngineError;
-use quorate_strategies::compaction::{Job, View};
-use std::collections::BTreeSet;
+use crate::engine::entry::{Cursor, Item, Kind};
+use crate::engine::table::{MergeCursor, Origin, RunCursor, Table};
 use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
+use std::time::Instant;
 
-/// Entries between two looks at whether the engine is being closed.
-const CLOSING_CHECK_ENTRIES: u64 = 4_096;
+/// Entries between two looks at whether the engine is being closed, and at the limiter.
+const CHECK_ENTRIES: u64 = 4_096;
+/// A part below this is not worth a thread.
+const LEAST_PART_BYTES: u64 = 16 << 20;
 
-/// Checks what the order of lookups needs of a job: its inputs exist and are named once, and no
-/// table outside the job gets on the wrong side of the output. Returns the inputs with their
-/// levels.
-pub fn check(version: &Version, job: &Job) -> Result<Vec<(u32, Arc<Table>)>, String> {
-    let wanted: BTreeSet<u64> = job.inputs.iter().copied().collect();
-    if wanted.is_empty() || wanted.len() < job.inputs.len() {
-        return Err("inputs are none or named twice".to_string());
-    }
-    let (inputs, outside): (Vec<_>, Vec<_>) = version
-        .tables()
-        .map(|(level, table)| (level, Arc::clone(table)))
-        .partition(|(_, table)| wanted.contains(&table.id()));
-    if inputs.len() < wanted.len() {
-        return Err("an input does not exist".to_string());
-    }
-    let newest = inputs.iter().map(|(_, table)| table.max_sequence()).max().unwrap_or_default();
-    for (level, input) in &inputs {
-        for (outside_level, table) in outside.iter().filter(|(_, table)| table.overlaps(input)) {
-            let was_newer = is_before(*outside_level, table, *level, input.max_sequence());
-            let is_newer = is_before(*outside_level, table, job.output_level, newest);
-            let is_clear = *outside_level != job.output_level
-                || table.min_sequence() > newest
-                || inputs.iter().all(|(_, input)| table.max_sequence() < input.min_sequence());
-            if was_newer != is_newer || !is_clear {
-                return Err(format!("table {} would change sides with its output", table.id()));
-            }
-        }
-    }
-    Ok(inputs)
-}
-
-/// Whether lookups meet `table` before one that is at `level` with `max_sequence`.
-fn is_before(table_level: u32, table: &Table, level: u32, max_sequence: u64) -> bool {
-    (table_level, std::cmp::Reverse(table.max_sequence()))
-        < (level, std::cmp::Reverse(max_sequence))
-}
+const TOMBSTONE: Item<'static> = Item { kind: Kind::Tombstone, expires_s: 0, value: &[] };
 
 impl Tree {
     /// Runs one job if the picker has one. Returns whether it did.
     pub fn compact_once(&self) -> Result<bool, EngineError> {
-        let version = Arc::clone(&self.state.load().version);
-        let tables = version.metas();
-        let Some(job) = self.picker.pick(&View { tables: &tables, now_s: 0 }) else {
+        let Some(claim) = self.claim() else { return Ok(false) };
+        if self.is_closing() {
             return Ok(false);
-        };
-        let inputs = match check(&version, &job) {
-            Ok(inputs) => inputs,
-            Err(what) => {
-                tracing::error!(
-                    ?job,
-                    what,
-                    "the compaction strategy broke its contract; job refused"
-                );
-                return Ok(false);
-            }
-        };
-        tracing::debug!(?job, "compaction");
-        if !self.move_down(&version, &job, &inputs)? && !self.merge(&version, &job, &inputs)? {
+        }
+        tracing::debug!(job = ?claim.job, "compaction");
+        // Another thread may find a job beside this one.
+        self.signal(|signals| signals.compaction_due = true);
+        let start = Instant::now();
+        if !self.move_tables(&claim)? && !self.merge(&claim)? {
             return Ok(false);
         }
         self.counters.compactions.fetch_add(1, Relaxed);
+        let level0 = claim.inputs.iter().filter(|input| input.level == 0);
+        let left = level0.map(|input| input.table.bytes()).sum();
+        self.pace.left_level0(left, start.elapsed());
+        drop(claim);
+        self.set_pace();
         Ok(true)
     }
 
-    /// A single table that overlaps nothing in a deeper output level changes its level without
-    /// being rewritten.
-    fn move_down(
-        &self,
-        version: &Version,
-        job: &Job,
-        inputs: &[(u32, Arc<Table>)],
-    ) -> Result<bool, EngineError> {
-        let [(level, table)] = inputs else { return Ok(false) };
-        let overlaps =
-            |(level, other): (u32, &Arc<Table>)| level == job.output_level && other.overlaps(table);
-        let fits = table.bytes() <= job.table_bytes.saturating_mul(2);
-        if *level >= job.output_level || !fits || version.tables().any(overlaps) {
+    /// Tables of a deeper output level that overlap nothing there change their level without being
+    /// rewritten.
+    fn move_tables(&self, claim: &Claim<'_>) -> Result<bool, EngineError> {
+        let Claim { job, inputs, version, .. } = claim;
+        let is_input = |id| inputs.iter().any(|input| input.table.id() == id);
+        let joined: Vec<Placed> = version
+            .tables()
+            .filter(|placed| placed.level == job.output_level && Some(placed.run) == job.output_run)
+            .filter(|placed| !is_input(placed.table.id()))
+            .collect();
+        let movable = |input: &Placed| {
+            let fits = input.table.bytes() <= job.table_bytes.saturating_mul(2);
+            let clear = |other: &Placed| !other.table.overlaps(&input.table);
+            input.level < job.output_level && fits && joined.iter().all(clear)
+        };
+        let disjoint = (1..inputs.len())
+            .all(|at| inputs[..at].iter().all(|other| !other.table.overlaps(&inputs[at].table)));
+        let useless = |input: &Placed| {
+            input.table.tombstones() * 4 > input.table.entries() && self.is_last(claim)
+        };
+        if !disjoint || !inputs.iter().all(movable) || inputs.iter().any(useless) {
             return Ok(false);
         }
-        let moved = vec![(job.output_level, Arc::clone(table))];
-        self.install(&[Arc::clone(table)], moved, None)?;
+        let tables: Vec<Arc<Table>> = inputs.iter().map(|input| Arc::clone(&input.table)).collect();
+        self.install(inputs, &place(&tables, job.output_level, job.output_run), &[], None)?;
+        let bytes = tables.iter().map(|table| table.bytes()).sum();
+        self.counters.moved_bytes.fetch_add(bytes, Relaxed);
         Ok(true)
+    }
+
+    /// Whether nothing older lies beneath the output anywhere.
+    fn is_last(&self, claim: &Claim<'_>) -> bool {
+        older_outside(claim).is_empty()
     }
 
     /// Merges the inputs into new tables. False: the engine is closing, and nothing has changed.
-    fn merge(
-        &self,
-        version: &Version,
-        job: &Job,
-        inputs: &[(u32, Arc<Table>)],
-    ) -> Result<bool, EngineError> {
-        let inputs: Vec<Arc<Table>> = inputs.iter().map(|(_, table)| Arc::clone(table)).collect();
-        let outside: Vec<Arc<Table>> = version
-            .tables()
-            .filter(|(_, table)| !job.inputs.contains(&table.id()))
-            .map(|(_, table)| Arc::clone(table))
-            .collect();
-        let walk = |table: &Arc<Table>| Box::new(Arc::clone(table).walk(b"", None)) as Source<'_>;
-        let mut output = Output::new(self, job.table_bytes);
-        for (at, entry) in (1_u64..).zip(Merge::new(inputs.iter().map(walk).collect())) {
-            let entry = entry?;
-            if at % CLOSING_CHECK_ENTRIES == 0 && self.is_closing() {
-                return Ok(false);
-            }
-            let shadows = |table: &Arc<Table>| {
-                table.min_sequence() < entry.sequence && table.covers(&entry.key)
-            };
-            if entry.value.is_some() || outside.iter().any(shadows) {
-                output.add(&entry)?;
-            }
+    fn merge(&self, claim: &Claim<'_>) -> Result<bool, EngineError> {
+        let merging = Merging::new(self, claim);
+        let bounds = self.cut(claim);
+        let parts = if bounds.is_empty() {
+            vec![merging.part(&[], None)?]
+        } else {
+            self.merge_in_parallel(&merging, &bounds)?
+        };
+        let complete = parts.iter().all(Option::is_some);
+        let made = parts.into_iter().flatten().fold(Made::default(), Made::and);
+        if !complete {
+            made.retire();
+            return Ok(false);
         }
-        let added = output.finish()?;
-        let read: u64 = inputs.iter().map(|table| table.bytes()).sum();
-        let written: u64 = added.iter().map(|table| table.bytes()).sum();
-        let added = added.into_iter().map(|table| (job.output_level, table)).collect();
-        self.install(&inputs, added, None)?;
+        self.folder.sync().inspect_err(|_| made.retire())?;
+        let placed = made.place(claim.job.output_level, claim.job.output_run);
+        self.install(&claim.inputs, &placed, &made.blobs, None)?;
+        let read: u64 = claim.inputs.iter().map(|input| input.table.bytes()).sum();
         self.counters.compaction_read_bytes.fetch_add(read, Relaxed);
-        self.counters.compaction_written_bytes.fetch_add(written, Relaxed);
+        self.counters.compaction_written_bytes.fetch_add(made.bytes(), Relaxed);
         Ok(true)
     }
+
+    /// One thread for each part; this one takes the first.
+    fn merge_in_parallel(
+        &self,
+        merging: &Merging<'_>,
+        bounds: &[Vec<u8>],
+    ) -> Result<Vec<Option<Made>>, EngineError> {
+        std::thread::scope(|scope| {
+            let rest: Vec<_> = (0..bounds.len())
+                .map(|at| {
+                    let end = bounds.get(at + 1).map(Vec::as_slice);
+                    scope.spawn(move || merging.part(&bounds[at], end))
+                })
+                .collect();
+            let mut parts = vec![merging.part(&[], Some(&bounds[0]))];
+            parts.extend(rest.into_iter().map(|thread| match thread.join() {
+                Ok(part) => part,
+                Err(panic) => std::panic::resume_unwind(panic),
+            }));
+            if parts.iter().any(Result::is_err) {
+                parts.iter().flatten().flatten().for_each(Made::retire);
+            }
+            parts.into_iter().collect()
+        })
+    }
+
+    /// Keys at which the job is cut: none where it is small or no thread is idle.
+    fn cut(&self, claim: &Claim<'_>) -> Vec<Vec<u8>> {
+        let running = self.signals.lock().running.max(1);
+        let idle = self.options.compaction_threads.saturating_sub(running);
+        let bytes: u64 = claim.inputs.iter().map(|input| input.table.bytes()).sum();
+        let parts = (idle as u64 + 1).min(bytes / LEAST_PART_BYTES);
+        if parts < 2 || self.options.inline {
+            return Vec::new();
+        }
+        let mut keys: Vec<Vec<u8>> =
+            claim.inputs.iter().flat_map(|input| input.table.sample_keys()).collect();
+        keys.sort_unstable();
+        keys.dedup();
+        let at = |part: u64| keys.get(keys.len() * part as usize / parts as usize).cloned();
+        let mut bounds: Vec<Vec<u8>> = (1..parts).filter_map(at).collect();
+        bounds.dedup();
+        bounds
+    }
 }
 
-/// A run that is cut into tables as it grows. Dropped before it is finished, it leaves no files.
-struct Output<'a> {
+/// Tables outside a job that may hold entries older than its output, of keys that it holds.
+fn older_outside(claim: &Claim<'_>) -> Vec<Arc<Table>> {
+    let oldest = claim.inputs.iter().map(|input| input.table.min_sequence()).min();
+    let overlaps =
+        |placed: &Placed| claim.inputs.iter().any(|input| input.table.overlaps(&placed.table));
+    let older = claim.version.tables().filter(|placed| {
+        let outside = !claim.job.inputs.contains(&placed.table.id());
+        let beneath = placed.level > claim.job.output_level
+            || (placed.level == claim.job.output_level
+                && Some(placed.table.max_sequence()) < oldest);
+        outside && beneath && overlaps(placed)
+    });
+    older.map(|placed| placed.table).collect()
+}
+
+/// A job while it is merged.
+struct Merging<'a> {
     tree: &'a Tree,
-    table_bytes: u64,
-    open: Option<(u64, TableBuilder)>,
-    finished: Vec<Arc<Table>>,
-    installed: bool,
+    claim: &'a Claim<'a>,
+    older: Vec<Arc<Table>>,
+    origin: Origin,
+    values: Values,
+    now_s: u64,
 }
 
-impl<'a> Output<'a> {
-    fn new(tree: &'a Tree, table_bytes: u64) -> Self {
-        Output { tree, table_bytes, open: None, finished: Vec::new(), installed: false }
+impl<'a> Merging<'a> {
+    fn new(tree: &'a Tree, claim: &'a Claim<'a>) -> Self {
+        let origins = claim.inputs.iter().map(|input| input.table.origin());
+        let origin = origins.reduce(Origin::union).unwrap_or_default();
+        let now_s = (tree.options.now_s)();
+        let values = claim.version.values();
+        Merging { tree, claim, older: older_outside(claim), origin, values, now_s }
     }
 
-    fn add(&mut self, entry: &super::entry::Entry) -> Result<(), EngineError> {
-        if self.open.as_ref().is_some_and(|(_, builder)| builder.bytes() >= self.table_bytes) {
-            self.close()?;
+    /// Merges the keys from `start` to before `end`. None: the engine is closing.
+    fn part(&self, start: &[u8], end: Option<&[u8]>) -> Result<Option<Made>, EngineError> {
+        let mut merge = MergeCursor::new(self.sources());
+        merge.seek(start)?;
+        let job = &self.claim.job;
+        let (level, table_bytes) = (job.output_level, job.table_bytes);
+        let mut output = Output::new(self.tree, level, table_bytes, self.origin, &self.values);
+        let mut written = 0;
+        let mut entries = 0_u64;
+        while merge.is_valid() && end.is_none_or(|end| merge.key() < end) {
+            if let Some(item) = self.kept(merge.key(), merge.item()) {
+                output.add(merge.key(), item)?;
+            }
+            entries += 1;
+            if entries.is_multiple_of(CHECK_ENTRIES) {
+                if self.tree.is_closing() {
+                    return Ok(None);
+                }
+                let open = output.open_bytes();
+                self.tree.limiter.wrote(open.saturating_sub(written));
+                written = open;
+            }
+            merge.next()?;
         }
-        if self.open.is_none() {
-            let id = self.tree.next_table();
-            let builder = TableBuilder::create(&self.tree.dir, id, self.tree.options.format)?;
-            self.open = Some((id, builder));
-        }
-        let (_, builder) = self.open.as_mut().expect("opened above");
-        builder.add(entry)
+        output.finish().map(Some)
     }
 
-    fn close(&mut self) -> Result<(), EngineError> {
-        if let Some((id, builder)) = self.open.take() {
-            builder.finish()?;
-            self.finished.push(Arc::new(Table::open(&self.tree.dir, id)?));
-        }
-        Ok(())
+    fn sources(&self) -> Vec<RunCursor> {
+        let mut inputs = self.claim.inputs.clone();
+        inputs.sort_by(|a, b| {
+            let run = |placed: &Placed| (placed.level, placed.run);
+            run(a).cmp(&run(b)).then_with(|| a.table.first_key().cmp(b.table.first_key()))
+        });
+        let runs = inputs.chunk_by(|a, b| (a.level, a.run) == (b.level, b.run));
+        let tables =
+            |run: &[Placed]| run.iter().map(|placed| Arc::clone(&placed.table)).collect::<Vec<_>>();
+        runs.map(|run| RunCursor::for_compaction(tables(run), run[0].level + 1)).collect()
     }
 
-    fn finish(mut self) -> Result<Vec<Arc<Table>>, EngineError> {
-        self.close()?;
-        files::sync_dir(&self.tree.dir)?;
-        self.installed = true;
-        Ok(std::mem::take(&mut self.finished))
-    }
-}
-
-impl Drop for Output<'_> {
-    fn drop(&mut self) {
-        if !self.installed {
-            self.finished.iter().for_each(|table| table.retire());
+    /// What of an entry goes on: nothing of a tombstone below which there is nothing.
+    fn kept<'i>(&self, key: &[u8], item: Item<'i>) -> Option<Item<'i>> {
+        let expired = item.expires_s != 0 && item.expires_s <= self.now_s;
+        if item.kind != Kind::Tombstone && !expired {
+            return Some(item);
         }
+        let shadows = |table: &Arc<Table>| table.first_key() <= key && key <= table.last_key();
+        self.older.iter().any(shadows).then_some(TOMBSTONE)
     }
 }

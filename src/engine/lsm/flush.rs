@@ -1,32 +1,47 @@
 //! From memtable to level 0.
 
-use super::table::{Table, TableBuilder};
+use super::output::{Output, Values};
 use super::tree::Tree;
-use super::{files, memtable::Memtable};
 use crate::engine::EngineError;
-use std::ops::Bound;
+use crate::engine::memtable::Memtable;
+use crate::engine::table::Origin;
+use crate::engine::wal;
 use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
+use std::time::Instant;
 
 impl Tree {
+    /// Flushes every frozen memtable on the caller's thread.
+    pub fn flush_all(&self) -> Result<(), EngineError> {
+        loop {
+            let Some(oldest) = self.state.load().frozen.last().cloned() else { return Ok(()) };
+            self.flush(&oldest).inspect_err(|error| self.fail(error))?;
+        }
+    }
+
     /// Writes the oldest frozen memtable to a table of level 0, then lets its part of the log go.
     pub fn flush(&self, memtable: &Arc<Memtable>) -> Result<(), EngineError> {
-        let id = self.next_table();
-        let mut builder = TableBuilder::create(&self.dir, id, self.options.format)?;
-        for entry in memtable.walk(Bound::Unbounded) {
-            builder.add(&entry)?;
-        }
-        let bytes = builder.finish()?;
-        files::sync_dir(&self.dir)?;
-        let table = Arc::new(Table::open(&self.dir, id)?);
-        self.install(&[], vec![(0, table)], Some(memtable))?;
+        let start = Instant::now();
+        memtable.quiesce();
+        let now_s = (self.options.now_s)();
+        let origin = Origin {
+            min_sequence: self.manifest.lock().contents().flushed_sequence + 1,
+            max_sequence: memtable.last_sequence(),
+            min_written_s: now_s,
+            max_written_s: now_s,
+        };
+        let values = Values::default();
+        let mut output = Output::new(self, 0, u64::MAX, origin, &values);
+        memtable.walk(|key, item| output.add(key, item))?;
+        let made = output.finish()?;
+        self.folder.sync().inspect_err(|_| made.retire())?;
+        self.install(&[], &made.place(0, None), &made.blobs, Some(memtable))?;
         self.counters.flushes.fetch_add(1, Relaxed);
-        self.counters.flushed_bytes.fetch_add(bytes, Relaxed);
-        self.signal(|signals| {
-            signals.compaction_due = true;
-            signals.resting = false;
-        });
-        self.log.lock().retire(memtable.last_sequence());
+        self.counters.flushed_bytes.fetch_add(made.bytes(), Relaxed);
+        wal::retire(&self.log, memtable.last_sequence())?;
+        self.pace.flushed(memtable.bytes(), start.elapsed());
+        self.set_pace();
+        self.compaction_due();
         Ok(())
     }
 }

@@ -12,13 +12,12 @@
 //! A flush or a compaction exists from the moment that its edit is on disk. What a crash leaves
 //! besides, half a table or a whole one that no edit names, is removed when the engine is opened.
 
-use super::codec::{FORMAT_VERSION, Fields};
 use super::files;
 use crate::engine::EngineError;
+use crate::engine::codec::{FORMAT_VERSION, Fields};
+use crate::engine::disk::{Folder, Handle, Mode};
 use std::collections::BTreeMap;
-use std::fs::{self, File};
-use std::os::unix::fs::FileExt;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 const MAGIC: &[u8; 4] = b"QMAN";
 const FILE_HEADER_BYTES: usize = 20;
@@ -29,18 +28,25 @@ const REWRITE_BYTES: u64 = 256 << 10;
 /// What the manifest says.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Contents {
-    /// Level of each table, by id.
-    pub tables: BTreeMap<u64, u32>,
+    /// Where each table stands, by id.
+    pub tables: BTreeMap<u64, Place>,
     /// The tables hold everything up to here.
     pub flushed_sequence: u64,
+}
+
+/// The level and the run of a table.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Place {
+    pub level: u32,
+    pub run: u64,
 }
 
 /// One atomic change.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Edit {
     pub removed: Vec<u64>,
-    /// Id and level. A table may be in both lists: it moves.
-    pub added: Vec<(u64, u32)>,
+    /// A table may be in both lists: it moves.
+    pub added: Vec<(u64, Place)>,
     pub flushed_sequence: u64,
 }
 
@@ -52,19 +58,24 @@ impl Edit {
             bytes.extend_from_slice(&id.to_le_bytes());
         }
         bytes.extend_from_slice(&(self.added.len() as u32).to_le_bytes());
-        for (id, level) in &self.added {
+        for (id, place) in &self.added {
             bytes.extend_from_slice(&id.to_le_bytes());
-            bytes.extend_from_slice(&level.to_le_bytes());
+            bytes.extend_from_slice(&place.level.to_le_bytes());
+            bytes.extend_from_slice(&place.run.to_le_bytes());
         }
         bytes
     }
 
-    fn decode(bytes: &[u8]) -> Option<Self> {
+    /// None where the bytes are no edit.
+    pub fn decode(bytes: &[u8]) -> Option<Self> {
         let mut fields = Fields::new(bytes);
         let flushed_sequence = fields.u64()?;
         let removed = (0..fields.u32()?).map(|_| fields.u64()).collect::<Option<_>>()?;
         let added = fields.u32()?;
-        let added = (0..added).map(|_| Some((fields.u64()?, fields.u32()?)));
+        let added = (0..added).map(|_| {
+            let id = fields.u64()?;
+            Some((id, Place { level: fields.u32()?, run: fields.u64()? }))
+        });
         let added = added.collect::<Option<_>>()?;
         fields.is_done().then_some(Edit { removed, added, flushed_sequence })
     }
@@ -80,18 +91,19 @@ impl Contents {
     }
 
     fn snapshot(&self) -> Edit {
-        let added = self.tables.iter().map(|(id, level)| (*id, *level)).collect();
-        Edit { removed: Vec::new(), added, flushed_sequence: self.flushed_sequence }
+        Edit {
+            removed: Vec::new(),
+            added: self.tables.iter().map(|(id, place)| (*id, *place)).collect(),
+            flushed_sequence: self.flushed_sequence,
+        }
     }
 }
 
 /// The open manifest, at its end.
-#[derive(Debug)]
 pub struct Manifest {
-    dir: PathBuf,
+    folder: Folder,
     number: u64,
-    path: PathBuf,
-    file: File,
+    file: Handle,
     bytes: u64,
     edits: u64,
     contents: Contents,
@@ -101,20 +113,17 @@ pub struct Manifest {
 
 impl Manifest {
     /// Writes `contents` as a new manifest and makes it the current one.
-    pub fn create(dir: &Path, number: u64, contents: Contents) -> Result<Self, EngineError> {
-        let path = files::manifest(dir, number);
+    pub fn create(folder: &Folder, number: u64, contents: Contents) -> Result<Self, EngineError> {
         let mut bytes = file_header(number);
         encode_edit(0, &contents.snapshot(), &mut bytes);
-        let file = File::create(&path).map_err(EngineError::io(&path))?;
-        file.write_all_at(&bytes, 0).map_err(EngineError::io(&path))?;
-        file.sync_all().map_err(EngineError::io(&path))?;
-        files::sync_dir(dir)?;
-        let name = format!("{number:012}");
-        let line = format!("{name} {:08x}\n", crc32fast::hash(name.as_bytes()));
-        files::replace(dir, &files::current(dir), line.as_bytes())?;
+        let file = folder.open(&files::manifest(number), Mode::Create)?;
+        file.write(&bytes, 0)?;
+        file.sync()?;
+        folder.sync()?;
+        folder.replace(files::CURRENT, &current_line(number))?;
         let bytes = bytes.len() as u64;
-        let (dir, edits, broken) = (dir.to_path_buf(), 1, false);
-        Ok(Manifest { dir, number, path, file, bytes, edits, contents, broken })
+        let (folder, edits, broken) = (folder.clone(), 1, false);
+        Ok(Manifest { folder, number, file, bytes, edits, contents, broken })
     }
 
     pub fn contents(&self) -> &Contents {
@@ -125,7 +134,8 @@ impl Manifest {
     /// it: an edit in the place of a half-written one would leave the other's rest behind itself.
     pub fn append(&mut self, edit: &Edit) -> Result<(), EngineError> {
         if self.broken {
-            return Err(EngineError::refused(&self.path, "an earlier change of the tables failed"));
+            let what = "an earlier change of the tables failed";
+            return Err(EngineError::refused(self.file.path(), what));
         }
         // Whatever goes wrong below.
         self.broken = true;
@@ -137,18 +147,24 @@ impl Manifest {
     fn write(&mut self, edit: &Edit) -> Result<(), EngineError> {
         let mut bytes = Vec::new();
         encode_edit(self.edits, edit, &mut bytes);
-        self.file.write_all_at(&bytes, self.bytes).map_err(EngineError::io(&self.path))?;
-        self.file.sync_data().map_err(EngineError::io(&self.path))?;
+        self.file.write(&bytes, self.bytes)?;
+        self.file.sync()?;
         self.bytes += bytes.len() as u64;
         self.edits += 1;
         self.contents.apply(edit);
         if self.bytes > REWRITE_BYTES + self.contents.tables.len() as u64 * 64 {
-            let next = Manifest::create(&self.dir, self.number + 1, self.contents.clone())?;
+            let next = Manifest::create(&self.folder, self.number + 1, self.contents.clone())?;
             let old = std::mem::replace(self, next);
-            files::remove(&old.path);
+            old.folder.remove(&files::manifest(old.number));
         }
         Ok(())
     }
+}
+
+/// What `CURRENT` holds where the manifest of this number is the current one.
+pub fn current_line(number: u64) -> Vec<u8> {
+    let name = format!("{number:012}");
+    format!("{name} {:08x}\n", crc32fast::hash(name.as_bytes())).into_bytes()
 }
 
 fn file_header(number: u64) -> Vec<u8> {
@@ -161,13 +177,28 @@ fn file_header(number: u64) -> Vec<u8> {
 }
 
 fn encode_edit(index: u64, edit: &Edit, out: &mut Vec<u8>) {
-    let payload = edit.encode();
+    frame(index, &edit.encode(), out);
+}
+
+fn frame(index: u64, payload: &[u8], out: &mut Vec<u8>) {
     let start = out.len();
     out.extend_from_slice(&(payload.len() as u32).to_le_bytes());
-    out.extend_from_slice(&crc32fast::hash(&payload).to_le_bytes());
+    out.extend_from_slice(&crc32fast::hash(payload).to_le_bytes());
     let crc = header_checksum(index, &out[start..]);
     out.extend_from_slice(&crc.to_le_bytes());
-    out.extend_from_slice(&payload);
+    out.extend_from_slice(payload);
+}
+
+/// Reads a manifest of these payloads, which need not make sense, with right checksums and with
+/// `tail` behind them; answers how many tables it names. For fuzz targets.
+#[doc(hidden)]
+pub fn read_framed(payloads: &[&[u8]], tail: &[u8]) -> Result<usize, EngineError> {
+    let mut bytes = file_header(1);
+    for (index, payload) in (0..).zip(payloads) {
+        frame(index, payload, &mut bytes);
+    }
+    bytes.extend_from_slice(tail);
+    read(Path::new("manifest"), 1, &bytes).map(|contents| contents.tables.len())
 }
 
 fn header_checksum(index: u64, bytes: &[u8]) -> u32 {
@@ -179,19 +210,17 @@ fn header_checksum(index: u64, bytes: &[u8]) -> u32 {
 
 /// Reads the manifest that `CURRENT` names: its number and what it says. `None`: there is no
 /// engine here.
-pub fn load(dir: &Path) -> Result<Option<(u64, Contents)>, EngineError> {
-    let current = files::current(dir);
-    let line = match fs::read(&current) {
-        Ok(line) => line,
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(None),
-        Err(error) => return Err(EngineError::io(&current)(error)),
-    };
+pub fn load(folder: &Folder) -> Result<Option<(u64, Contents)>, EngineError> {
+    let Some(line) = folder.read(files::CURRENT)? else { return Ok(None) };
     let number = parse_current(&line).ok_or_else(|| {
         let found = String::from_utf8_lossy(&line).trim_end().to_string();
+        let current = folder.path_of(files::CURRENT);
         EngineError::corrupt(&current, 0, "a manifest's number and checksum", found)
     })?;
-    let path = files::manifest(dir, number);
-    let bytes = fs::read(&path).map_err(EngineError::io(&path))?;
+    let name = files::manifest(number);
+    let path = folder.path_of(&name);
+    let missing = || EngineError::refused(&path, "missing, but CURRENT names it");
+    let bytes = folder.read(&name)?.ok_or_else(missing)?;
     Ok(Some((number, read(&path, number, &bytes)?)))
 }
 
@@ -201,7 +230,8 @@ fn parse_current(line: &[u8]) -> Option<u64> {
     name.parse().ok().filter(|_| sound)
 }
 
-fn read(path: &Path, number: u64, bytes: &[u8]) -> Result<Contents, EngineError> {
+/// Reads the bytes of a manifest. `path` is for errors.
+pub fn read(path: &Path, number: u64, bytes: &[u8]) -> Result<Contents, EngineError> {
     check_header(path, number, bytes)?;
     let mut contents = Contents::default();
     let mut at = FILE_HEADER_BYTES;
@@ -240,9 +270,22 @@ fn check_header(path: &Path, number: u64, bytes: &[u8]) -> Result<(), EngineErro
     if found == Some(number) { Ok(()) } else { Err(corrupt("the header of another manifest")) }
 }
 
+/// What a disk writes whole or not at all.
+const SECTOR_BYTES: usize = 512;
+
+/// Whether a write that began at `at` was not finished: the file is new, so a sector that never
+/// reached the disk is zeros as far as the write goes. Sectors get there in any order.
+fn is_torn(bytes: &[u8], at: usize) -> bool {
+    let shares = (at / SECTOR_BYTES..).map(|sector| {
+        let start = (sector * SECTOR_BYTES).max(at);
+        bytes.get(start..bytes.len().min((sector + 1) * SECTOR_BYTES)).unwrap_or_default()
+    });
+    shares.take_while(|share| !share.is_empty()).any(|share| share.iter().all(|byte| *byte == 0))
+}
+
 /// The edit at `at` and the size of its payload; `None` at the end of the file, be it clean or
-/// torn. Torn means cut short or zeros: bytes that are there and wrong were not written like
-/// that.
+/// torn. Torn means cut short or sectors of zeros: bytes that are there and wrong were not written
+/// like that.
 fn read_edit(
     path: &Path,
     bytes: &[u8],
@@ -251,14 +294,14 @@ fn read_edit(
 ) -> Result<Option<(Edit, usize)>, EngineError> {
     let rest = &bytes[at..];
     let Some(header) = rest.get(..EDIT_HEADER_BYTES) else { return Ok(None) };
-    if rest.iter().all(|byte| *byte == 0) {
-        return Ok(None);
-    }
     let mut fields = Fields::new(header);
     let (len, payload_crc, crc) = (fields.u32(), fields.u32(), fields.u32());
     let corrupt =
         |found: &str| EngineError::corrupt(path, at as u64, &format!("edit {index}"), found);
     if crc != Some(header_checksum(index, &header[..8])) {
+        if is_torn(&bytes[..at + EDIT_HEADER_BYTES], at) {
+            return Ok(None);
+        }
         return Err(corrupt("a wrong checksum of its header"));
     }
     let len = len.unwrap_or_default() as usize;
@@ -266,6 +309,11 @@ fn read_edit(
         return Ok(None);
     };
     if payload_crc != Some(crc32fast::hash(payload)) {
+        let end = at + EDIT_HEADER_BYTES + len;
+        let is_last = bytes[end..].iter().all(|byte| *byte == 0);
+        if is_last && is_torn(&bytes[..end], at) {
+            return Ok(None);
+        }
         return Err(corrupt("a wrong checksum"));
     }
     let edit = Edit::decode(payload).ok_or_else(|| corrupt("malformed fields"))?;
@@ -276,60 +324,77 @@ fn read_edit(
 mod tests {
     #![allow(clippy::unwrap_used)]
     use super::*;
+    use crate::engine::disk::Real;
+    use std::fs;
+    use std::path::PathBuf;
+    use std::sync::Arc;
 
     fn edit(id: u64) -> Edit {
-        Edit { removed: vec![id - 1], added: vec![(id, 0), (id + 1, 3)], flushed_sequence: id * 10 }
+        let place = |level, run| Place { level, run };
+        Edit {
+            removed: vec![id - 1],
+            added: vec![(id, place(0, id)), (id + 1, place(3, 7))],
+            flushed_sequence: id * 10,
+        }
     }
 
-    fn written(dir: &Path) -> (PathBuf, Contents) {
-        let mut manifest = Manifest::create(dir, 1, Contents::default()).unwrap();
+    fn folder() -> (tempfile::TempDir, Folder) {
+        let dir = tempfile::tempdir().unwrap();
+        let folder = Folder::new(Arc::new(Real), dir.path());
+        (dir, folder)
+    }
+
+    fn written(folder: &Folder) -> (PathBuf, Contents) {
+        let mut manifest = Manifest::create(folder, 1, Contents::default()).unwrap();
         for id in [1, 5, 9] {
             manifest.append(&edit(id)).unwrap();
         }
-        (manifest.path.clone(), manifest.contents.clone())
+        (manifest.file.path().to_path_buf(), manifest.contents.clone())
     }
 
     #[test]
     fn edits_are_read_as_they_were_written() {
-        let dir = tempfile::tempdir().unwrap();
-        assert_eq!(load(dir.path()).unwrap(), None);
-        let (_, contents) = written(dir.path());
+        let (_dir, folder) = folder();
+        assert_eq!(load(&folder).unwrap(), None);
+        let (_, contents) = written(&folder);
         assert_eq!(contents.flushed_sequence, 90);
-        assert_eq!(contents.tables.get(&6), Some(&3));
-        assert_eq!(load(dir.path()).unwrap(), Some((1, contents)));
+        assert_eq!(contents.tables.get(&6), Some(&Place { level: 3, run: 7 }));
+        assert_eq!(load(&folder).unwrap(), Some((1, contents)));
     }
 
     #[test]
     fn nothing_follows_a_change_that_failed() {
-        let dir = tempfile::tempdir().unwrap();
-        let mut manifest = Manifest::create(dir.path(), 1, Contents::default()).unwrap();
-        let writable = std::mem::replace(&mut manifest.file, File::open(&manifest.path).unwrap());
+        let (_dir, folder) = folder();
+        let mut manifest = Manifest::create(&folder, 1, Contents::default()).unwrap();
+        let read_only = folder.open(&files::manifest(1), Mode::Read).unwrap();
+        let writable = std::mem::replace(&mut manifest.file, read_only);
         assert!(matches!(manifest.append(&edit(1)), Err(EngineError::Io { .. })));
         manifest.file = writable;
         assert!(matches!(manifest.append(&edit(5)), Err(EngineError::Refused { .. })));
-        assert_eq!(load(dir.path()).unwrap(), Some((1, Contents::default())));
+        assert_eq!(load(&folder).unwrap(), Some((1, Contents::default())));
     }
 
     #[test]
     fn a_large_manifest_is_rewritten() {
-        let dir = tempfile::tempdir().unwrap();
-        let mut manifest = Manifest::create(dir.path(), 1, Contents::default()).unwrap();
+        let (_dir, folder) = folder();
+        let mut manifest = Manifest::create(&folder, 1, Contents::default()).unwrap();
         let mut id = 1;
         while manifest.number == 1 {
-            let added = (id..id + 1_000).map(|id| (id, 0)).collect();
+            let added = (id..id + 1_000).map(|id| (id, Place { level: 0, run: id })).collect();
             let removed = if id == 1 { Vec::new() } else { (id - 1_000..id).collect() };
-            manifest.append(&Edit { removed, added, flushed_sequence: id }).unwrap();
+            let edit = Edit { removed, added, flushed_sequence: id };
+            manifest.append(&edit).unwrap();
             id += 1_000;
         }
         assert!(manifest.bytes < REWRITE_BYTES / 2);
-        assert!(!files::manifest(dir.path(), 1).exists());
-        assert_eq!(load(dir.path()).unwrap(), Some((2, manifest.contents.clone())));
+        assert_eq!(folder.read(&files::manifest(1)).unwrap(), None);
+        assert_eq!(load(&folder).unwrap(), Some((2, manifest.contents.clone())));
     }
 
     #[test]
     fn a_cut_gives_an_earlier_state_or_an_error() {
-        let dir = tempfile::tempdir().unwrap();
-        let (path, _) = written(dir.path());
+        let (_dir, folder) = folder();
+        let (path, _) = written(&folder);
         let bytes = fs::read(&path).unwrap();
         let mut states = vec![Contents::default()];
         for id in [1, 5, 9] {
@@ -347,15 +412,15 @@ mod tests {
 
     #[test]
     fn every_flipped_bit_is_noticed() {
-        let dir = tempfile::tempdir().unwrap();
-        let (path, _) = written(dir.path());
+        let (_dir, folder) = folder();
+        let (path, _) = written(&folder);
         let bytes = fs::read(&path).unwrap();
         for bit in 0..bytes.len() * 8 {
             let mut bytes = bytes.clone();
             bytes[bit / 8] ^= 1 << (bit % 8);
             assert!(read(&path, 1, &bytes).is_err(), "bit {bit}");
         }
-        let current = fs::read(files::current(dir.path())).unwrap();
+        let current = folder.read(files::CURRENT).unwrap().unwrap().to_vec();
         for bit in 0..current.len() * 8 {
             let mut current = current.clone();
             current[bit / 8] ^= 1 << (bit % 8);
@@ -370,6 +435,6 @@ mod tests {
         let crc = crc32fast::hash(&bytes[..16]);
         bytes[16..].copy_from_slice(&crc.to_le_bytes());
         let error = read(Path::new("1.manifest"), 1, &bytes).unwrap_err().to_string();
-        assert!(error.contains("format 7; this build reads format 1"), "{error}");
+        assert!(error.contains("format 7; this build reads format 2"), "{error}");
     }
 }

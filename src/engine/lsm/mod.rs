@@ -1,16 +1,18 @@
 //! The engine that keeps: a log-structured merge tree.
 //!
 //! ```text
-//!   commit ─► queue ─ leader ─► wal ─ fdatasync ─► memtable ─ full ─► frozen ─ flush ─► level 0 ─┐
-//!                                                     ▲                 ▲                        │
-//!   peek ─────────────────────────────────────────────┴─────────────────┴── filters, cache       │
-//!   get, scan ────────────────────────────────────────┴─────────────────┴── tables ◄─────────────┤
-//!                                                                             ▲                  │
-//!   manifest: the list of tables, one atomic edit per flush and compaction    └─ merge ◄─ Picker ┘
+//!   commit ─► log ─ fdatasync ─► memtable ─ full ─► frozen ─ flush ─► level 0 ─┐
+//!                                  ▲                 ▲                         │
+//!   peek ──────────────────────────┴─────────────────┴── filters, cache        │
+//!   get, scan ─────────────────────┴─────────────────┴── tables ◄──────────────┤
+//!                                                          ▲                   │
+//!   manifest: the tables and their places, an atomic edit  └─ merge ◄─ Picker ─┘
+//!             per flush and per compaction
 //! ```
 //!
 //! O'Neil, Cheng, Gawlick, O'Neil, "The Log-Structured Merge-Tree", 1996; the division into
-//! levels, log, manifest and CURRENT follows LevelDB's design notes.
+//! levels, log, manifest and CURRENT follows LevelDB's design notes. The parts that stand for
+//! themselves are next door: `memtable/`, `table/`, `wal/`, `disk/`.
 //!
 //! # Invariants
 //!
@@ -19,61 +21,72 @@
 //! * A table is synchronised, and its name is, before the manifest names it; the manifest no
 //!   longer names a file before it is removed.
 //! * The newest entry of a key is in the first place of the lookup order that knows the key:
-//!   active, frozen newest first, levels from 0 on.
+//!   active, frozen newest first, levels from 0 on (`version.rs`).
 //! * A tombstone goes only when no table outside its job could hold an older entry of the key.
-//! * Memory and level 0 are bounded: a commit waits when both frozen memtables are taken.
+//! * Memory and level 0 are bounded. Commits are slowed before they have to wait (`pace.rs`).
 //!
 //! # Caveats: what is left out, and what it would take
 //!
-//! * One thread compacts. Several would mark their inputs busy, which `TableMeta` has a field for.
-//! * The memtable is one map with its order, under one lock. Readers wait while a batch is applied;
-//!   with many writing threads a map per shard of keys, merged for scans, would take the contention
-//!   away.
-//! * No scrubbing: a corrupt block is found when it is read or compacted, and then stops
-//!   compaction.
+//! * No scrubbing: a corrupt block is found when it is read, compacted or verified, and then stops
+//!   compaction of its table.
+//! * A reader's snapshot is of tables and memtables, not of sequence numbers: two scans of one
+//!   reader may see different states.
 
 mod background;
-mod block;
-mod bloom;
-mod cache;
-mod codec;
+mod blob;
 mod commit;
 mod compaction;
-mod entry;
 mod files;
 mod flush;
+mod jobs;
+mod limiter;
 mod manifest;
-mod memtable;
-mod merge;
+mod monkey;
 mod options;
+mod output;
+mod pace;
 mod read;
 mod recovery;
-mod table;
+mod snapshot;
 mod tree;
 mod version;
-mod wal;
 
 #[cfg(test)]
 mod tests;
 
-use crate::engine::{Engine, EngineError, LsmConfig, Peek, Stats, Write};
-use crate::lock::Lock;
+use crate::engine::disk::{Disk, Folder, Real};
+use crate::engine::wal::Salvage;
+use crate::engine::{Engine, EngineError, LsmConfig, Peek, Stats, SyncPolicy, Write};
 use bytes::Bytes;
 use options::Options;
 use parking_lot::Mutex;
 use quorate_strategies::compaction::Picker;
+use std::any::Any;
 use std::ops::Bound;
 use std::path::Path;
 use std::sync::Arc;
 use std::thread::JoinHandle;
 use tree::Tree;
 
+#[doc(hidden)]
+pub use manifest::read_framed as read_manifest;
+
 /// An open LSM. Dropped, it closes.
 pub struct Lsm {
     tree: Arc<Tree>,
     threads: Mutex<Vec<JoinHandle<()>>>,
     /// Held for the lock on the folder.
-    owner: Mutex<Option<Lock>>,
+    owner: Mutex<Option<Box<dyn Any + Send + Sync>>>,
+}
+
+/// Who flushes and compacts.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Background {
+    /// Threads of the engine.
+    Threads,
+    /// Whoever commits, before the commit returns: no threads and no clock, so that a run on a
+    /// simulated disk can be repeated.
+    Inline,
 }
 
 impl Lsm {
@@ -83,19 +96,37 @@ impl Lsm {
         dir: &Path,
         picker: Box<dyn Picker>,
     ) -> Result<Self, EngineError> {
+        Self::open_on(Arc::new(Real), dir, config, picker, Background::Threads)
+    }
+
+    /// Opens a folder on some disk.
+    pub fn open_on(
+        disk: Arc<dyn Disk>,
+        dir: &Path,
+        config: &LsmConfig,
+        picker: Box<dyn Picker>,
+        background: Background,
+    ) -> Result<Self, EngineError> {
         config.check().map_err(|what| EngineError::refused(dir, what))?;
-        Self::open_with(Options::new(config), dir, picker)
+        let mut options = Options::new(config);
+        if background == Background::Inline {
+            options.inline = true;
+            options.now_s = Arc::new(|| 0);
+            options.log_id = 0;
+        }
+        Self::open_with(Folder::new(disk, dir), options, picker, Salvage::No)
     }
 
     fn open_with(
+        folder: Folder,
         options: Options,
-        dir: &Path,
         picker: Box<dyn Picker>,
+        salvage: Salvage,
     ) -> Result<Self, EngineError> {
-        let owner = Mutex::new(Some(files::acquire(dir)?));
-        let tree = Arc::new(recovery::recover(dir, options, picker)?);
-        let threads = Mutex::new(background::start(&tree)?);
-        Ok(Lsm { tree, threads, owner })
+        let owner = Mutex::new(Some(folder.acquire(files::LOCK)?));
+        let tree = Arc::new(recovery::recover(folder, options, picker, salvage)?);
+        let threads = if tree.options.inline { Vec::new() } else { background::start(&tree)? };
+        Ok(Lsm { tree, threads: Mutex::new(threads), owner })
     }
 
     /// Moves everything from memory into tables and waits for it.
@@ -105,12 +136,18 @@ impl Lsm {
             self.tree.freeze(&mut log);
         }
         drop(log);
+        if self.tree.options.inline {
+            return self.tree.flush_all();
+        }
         self.wait_until(|tree, _| tree.state.load().frozen.is_empty())
     }
 
     /// Waits until the picker has nothing more to do.
     pub fn settle(&self) -> Result<(), EngineError> {
-        self.wait_until(|tree, signals| signals.resting && tree.state.load().frozen.is_empty())
+        if self.tree.options.inline {
+            return self.tree.work();
+        }
+        self.wait_until(|tree, signals| signals.is_resting() && tree.state.load().frozen.is_empty())
     }
 
     fn wait_until(
@@ -127,12 +164,12 @@ impl Lsm {
 }
 
 impl Engine for Lsm {
-    fn commit(&self, batch: Vec<Write>) -> Result<(), EngineError> {
-        self.tree.commit(&batch)
+    fn commit_with(&self, batch: Vec<Write>, sync: Option<SyncPolicy>) -> Result<(), EngineError> {
+        self.tree.commit(batch, sync)
     }
 
     fn peek(&self, key: &[u8]) -> Result<Peek, EngineError> {
-        Ok(self.tree.peek(key))
+        self.tree.peek(key)
     }
 
     fn get(&self, key: &[u8]) -> Result<Option<Bytes>, EngineError> {
@@ -165,17 +202,18 @@ impl Engine for Lsm {
         let failed = self.tree.check_writable();
         let mut log = self.tree.log.lock();
         self.tree.refuse_writes("the engine is closed");
-        let synced = log.sync();
+        let closed = log.close();
         drop(log);
         *owner = None;
-        failed.and(synced.map(|_| ()))
+        failed.and(closed)
     }
 }
 
 impl Drop for Lsm {
     fn drop(&mut self) {
         if let Err(error) = self.close() {
-            tracing::warn!(%error, dir = %self.tree.dir.display(), "while closing the engine");
+            let dir = self.tree.folder.path().display();
+            tracing::warn!(%error, %dir, "while closing the engine");
         }
     }
 }

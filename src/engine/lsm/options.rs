@@ -1,24 +1,42 @@
 //! The settings of an LSM in the units that the code works in.
 
-use super::table::Format;
-use crate::engine::{LsmConfig, SyncPolicy};
-use std::time::Duration;
+use crate::engine::{CompressionByLevel, LsmConfig, SyncPolicy};
+use std::hash::{BuildHasher, RandomState};
+use std::sync::Arc;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-/// Frozen memtables that may wait for their flush before commits wait, too.
-const MAX_FROZEN: usize = 2;
-/// Tables of level 0 at which commits wait for the running compaction.
+/// Runs of level 0 from which on commits are slowed, and at which they wait.
+const LEVEL0_SLOWDOWN: usize = 12;
 const LEVEL0_STOP: usize = 36;
 
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct Options {
     pub sync: SyncPolicy,
     pub sync_interval: Duration,
     pub memtable_bytes: u64,
-    pub segment_bytes: u64,
-    pub cache_bytes: u64,
-    pub format: Format,
+    /// Memtables that may wait for their flush before commits wait, too.
     pub max_frozen: usize,
+    pub segment_bytes: u64,
+    pub wal_spares: usize,
+    /// Tells this folder's log from others, if the folder is new.
+    pub log_id: u64,
+    pub block_bytes: usize,
+    pub block_hash_index: bool,
+    pub bloom_bits: u32,
+    pub monkey: bool,
+    pub cache_bytes: u64,
+    pub pin_index: bool,
+    pub compression: CompressionByLevel,
+    /// Values from this size on lie in files of their own.
+    pub separate_bytes: u64,
+    pub compaction_threads: usize,
+    pub compaction_bytes_per_s: u64,
+    pub level0_slowdown: usize,
     pub level0_stop: usize,
+    /// No threads: who commits flushes and compacts, too, so that a run can be repeated.
+    pub inline: bool,
+    /// Seconds since 1970, for what depends on age; 0 where there is no clock.
+    pub now_s: Arc<dyn Fn() -> u64 + Send + Sync>,
 }
 
 impl Options {
@@ -27,15 +45,31 @@ impl Options {
             sync: config.sync,
             sync_interval: Duration::from_millis(config.sync_interval_ms),
             memtable_bytes: config.memtable_mib << 20,
+            max_frozen: config.memtables as usize - 1,
             segment_bytes: config.wal_segment_mib << 20,
+            wal_spares: config.wal_spares as usize,
+            log_id: RandomState::new().hash_one("a new log"),
+            block_bytes: (config.block_kib << 10) as usize,
+            block_hash_index: config.block_hash_index,
+            bloom_bits: config.bloom_bits,
+            monkey: config.monkey,
             cache_bytes: config.cache_mib << 20,
-            format: Format {
-                block_bytes: (config.block_kib << 10) as usize,
-                bloom_bits: config.bloom_bits,
-                compression: config.compression,
+            pin_index: config.pin_index,
+            compression: config.compression.clone(),
+            separate_bytes: match config.separate_values_kib {
+                0 => u64::MAX,
+                kib => kib << 10,
             },
-            max_frozen: MAX_FROZEN,
+            compaction_threads: config.compaction_threads as usize,
+            compaction_bytes_per_s: config.compaction_mib_per_s << 20,
+            level0_slowdown: LEVEL0_SLOWDOWN,
             level0_stop: LEVEL0_STOP,
+            inline: false,
+            now_s: Arc::new(seconds_since_1970),
         }
     }
+}
+
+fn seconds_since_1970() -> u64 {
+    SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs())
 }

@@ -1,98 +1,142 @@
 //! Opening a folder: manifest, tables, log, in this order; then everything that nothing names goes.
 
+use super::blob::BlobFile;
 use super::files::{self, Kind};
 use super::manifest::{self, Contents, Manifest};
-use super::memtable::Memtable;
 use super::options::Options;
-use super::table::Table;
 use super::tree::{State, Tree};
-use super::version::Version;
-use super::wal::{Log, Replayed, replay};
+use super::version::{Blobs, Placed, Version};
 use crate::engine::EngineError;
+use crate::engine::disk::Folder;
+use crate::engine::memtable::Memtable;
+use crate::engine::table::Table;
+use crate::engine::wal::{self, Log, Replayed, Salvage};
 use quorate_strategies::compaction::Picker;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::Arc;
 
 /// Brings the engine back to what it last promised. Nothing is removed before everything was
 /// checked.
-pub fn recover(dir: &Path, options: Options, picker: Box<dyn Picker>) -> Result<Tree, EngineError> {
-    let files = files::list(dir)?;
-    let (old_number, contents) = match manifest::load(dir)? {
+pub fn recover(
+    folder: Folder,
+    options: Options,
+    picker: Box<dyn Picker>,
+    salvage: Salvage,
+) -> Result<Tree, EngineError> {
+    let files = files::list(&folder)?;
+    let (old_number, contents) = match manifest::load(&folder)? {
         Some((number, contents)) => (number, contents),
-        None => (0, fresh(dir, &files)?),
+        None => (0, fresh(&folder, &files)?),
     };
-    let version = open_tables(dir, &contents)?;
-    let mut memtables = vec![Arc::new(Memtable::default())];
-    let replayed = replay_log(dir, &files, &contents, &options, &mut memtables)?;
-    report(dir, &contents, &replayed);
-
+    let version = open_tables(&folder, &contents, &options)?;
+    let mut memtables = Memtables::new(&options);
+    let flushed_sequence = contents.flushed_sequence;
+    let replayed = wal::replay(&folder, flushed_sequence, salvage, |sequence, key, item| {
+        memtables.put(sequence, key, item);
+        Ok(())
+    })?;
+    report(folder.path(), &contents, &replayed);
     let highest = |number: fn(Kind) -> Option<u64>| {
         files.iter().filter_map(|(_, kind)| number(*kind)).max().unwrap_or_default()
     };
-    let next_table = 1 + highest(|kind| if let Kind::Table(id) = kind { Some(id) } else { None });
-    let next_segment = 1 + highest(|kind| if let Kind::Segment(n) = kind { Some(n) } else { None });
+    let next_file = 1 + highest(|kind| match kind {
+        Kind::Table(number) | Kind::Blob(number) => Some(number),
+        _ => None,
+    });
     let next_manifest =
         1 + highest(|kind| if let Kind::Manifest(n) = kind { Some(n) } else { None });
-    let manifest = Manifest::create(dir, next_manifest.max(old_number + 1), contents)?;
-    remove_orphans(&files, manifest.contents());
-    let Replayed { last_sequence, segments, empty, .. } = replayed;
-    let log = Log::start(dir, options.segment_bytes, next_segment, last_sequence, segments)?;
-    empty.iter().for_each(|path| files::remove(path));
-    let active = memtables.pop().unwrap_or_default();
-    memtables.reverse();
-    let state = State { active, frozen: memtables, version: Arc::new(version) };
-    Ok(Tree::new(dir.to_path_buf(), options, picker, state, log, manifest, next_table))
+    let manifest = Manifest::create(&folder, next_manifest.max(old_number + 1), contents)?;
+    remove_orphans(&folder, &files, &manifest, &version);
+    let state = memtables.into_state(replayed.last_sequence, version);
+    let log = Log::start(&folder, log_settings(&options), &replayed)?;
+    Ok(Tree::new(folder, options, picker, state, log, manifest, next_file))
+}
+
+pub fn log_settings(options: &Options) -> wal::Settings {
+    wal::Settings {
+        segment_bytes: options.segment_bytes,
+        spares: options.wal_spares,
+        log_id: options.log_id,
+    }
 }
 
 /// An empty start, unless the folder holds data whose CURRENT was lost.
-fn fresh(dir: &Path, files: &[(PathBuf, Kind)]) -> Result<Contents, EngineError> {
-    let is_data = |kind: &Kind| matches!(kind, Kind::Table(_) | Kind::Segment(_));
+fn fresh(folder: &Folder, files: &[(String, Kind)]) -> Result<Contents, EngineError> {
+    let is_data = |kind: &Kind| matches!(kind, Kind::Table(_) | Kind::Log | Kind::Blob(_));
     match files.iter().find(|(_, kind)| is_data(kind)) {
-        Some((path, _)) => {
-            let what = format!("CURRENT is missing, but there is data: {}", path.display());
-            Err(EngineError::refused(dir, what))
+        Some((name, _)) => {
+            let what = format!("CURRENT is missing, but there is data: {name}");
+            Err(EngineError::refused(folder.path(), what))
         }
         None => Ok(Contents::default()),
     }
 }
 
-fn open_tables(dir: &Path, contents: &Contents) -> Result<Version, EngineError> {
-    let mut tables = Vec::with_capacity(contents.tables.len());
-    for (id, level) in &contents.tables {
-        let table = Table::open(dir, *id).map_err(|error| match error {
-            EngineError::Io { path, source } if source.kind() == std::io::ErrorKind::NotFound => {
-                EngineError::Refused { path, what: "missing, but the manifest names it".into() }
-            }
-            error => error,
-        })?;
-        tables.push((*level, Arc::new(table)));
-    }
-    Ok(Version::new(tables))
-}
-
-/// Replays the log into memtables, oldest first; the last takes further writes.
-fn replay_log(
-    dir: &Path,
-    files: &[(PathBuf, Kind)],
+fn open_tables(
+    folder: &Folder,
     contents: &Contents,
     options: &Options,
-    memtables: &mut Vec<Arc<Memtable>>,
-) -> Result<Replayed, EngineError> {
-    let segment = |(_, kind): &(PathBuf, Kind)| match kind {
-        Kind::Segment(number) => Some(*number),
-        _ => None,
-    };
-    let numbers: Vec<u64> = files.iter().filter_map(segment).collect();
-    if numbers.is_empty() && contents.flushed_sequence > 0 {
-        return Err(EngineError::refused(dir, "the write-ahead log is missing: no file *.wal"));
-    }
-    replay(dir, numbers, contents.flushed_sequence, |record| {
-        if memtables.last().is_some_and(|last| last.bytes() >= options.memtable_bytes) {
-            memtables.push(Arc::default());
+) -> Result<Version, EngineError> {
+    let mut tables = Vec::with_capacity(contents.tables.len());
+    let mut blobs = Blobs::default();
+    for (id, place) in &contents.tables {
+        let name = files::table(*id);
+        let table =
+            Table::open(folder, &name, *id, options.pin_index).map_err(|error| match error {
+                EngineError::Io { path, source }
+                    if source.kind() == std::io::ErrorKind::NotFound =>
+                {
+                    EngineError::Refused { path, what: "missing, but the manifest names it".into() }
+                }
+                error => error,
+            })?;
+        for (number, _) in table.blob_references() {
+            if !blobs.contains(*number) {
+                blobs.insert(Arc::new(BlobFile::open(folder, *number)?));
+            }
         }
-        let last = memtables.last().expect("there is always one");
-        last.apply(&record).map_err(|what| EngineError::refused(dir, what))
+        tables.push(Placed { level: place.level, run: place.run, table: Arc::new(table) });
+    }
+    Version::new(tables, blobs).map_err(|id| {
+        let what = "overlaps another table of its run";
+        EngineError::refused(&folder.path_of(&files::table(id)), what)
     })
+}
+
+/// Memtables that are filled from the log, oldest first.
+struct Memtables {
+    limit_bytes: u64,
+    filled: Vec<(Arc<Memtable>, u64)>,
+    open: Arc<Memtable>,
+    last_sequence: u64,
+}
+
+impl Memtables {
+    fn new(options: &Options) -> Self {
+        let open = Arc::default();
+        Memtables {
+            limit_bytes: options.memtable_bytes,
+            filled: Vec::new(),
+            open,
+            last_sequence: 0,
+        }
+    }
+
+    fn put(&mut self, sequence: u64, key: &[u8], item: crate::engine::entry::Item<'_>) {
+        if self.open.bytes() >= self.limit_bytes {
+            let full = std::mem::take(&mut self.open);
+            full.freeze(self.last_sequence);
+            self.filled.push((full, self.last_sequence));
+        }
+        self.open.pin().apply(std::iter::once((sequence, key, item)));
+        self.last_sequence = sequence;
+    }
+
+    fn into_state(self, last_sequence: u64, version: Version) -> State {
+        self.open.freeze(last_sequence);
+        let frozen = self.filled.into_iter().rev().map(|(memtable, _)| memtable).collect();
+        State { active: self.open, frozen, version: Arc::new(version) }
+    }
 }
 
 fn report(dir: &Path, contents: &Contents, replayed: &Replayed) {
@@ -109,16 +153,22 @@ fn report(dir: &Path, contents: &Contents, replayed: &Replayed) {
 }
 
 /// Removes what a crash left: tables that no edit names, older manifests, temporary files.
-fn remove_orphans(files: &[(PathBuf, Kind)], contents: &Contents) {
-    for (path, kind) in files {
+fn remove_orphans(
+    folder: &Folder,
+    files: &[(String, Kind)],
+    manifest: &Manifest,
+    version: &Version,
+) {
+    for (name, kind) in files {
         let orphan = match kind {
-            Kind::Table(id) => !contents.tables.contains_key(id),
+            Kind::Table(id) => !manifest.contents().tables.contains_key(id),
+            Kind::Blob(number) => !version.blobs.contains(*number),
             Kind::Manifest(_) | Kind::Temporary => true,
-            Kind::Segment(_) | Kind::Current | Kind::Lock | Kind::Foreign => false,
+            Kind::Log | Kind::Current | Kind::Lock | Kind::Foreign => false,
         };
         if orphan {
-            tracing::debug!(path = %path.display(), "removing an orphan");
-            files::remove(path);
+            tracing::debug!(name, "removing an orphan");
+            folder.remove(name);
         }
     }
 }

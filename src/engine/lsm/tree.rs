@@ -1,24 +1,37 @@
 //! What the threads of an engine share, and the rules by which it changes.
 //!
 //! Readers take one snapshot and need no lock: memtables and tables together, so that an entry is
-//! never in between. The locks, in the order in which they may nest: `manifest`, `log`,
+//! never in between. The locks, in the order in which they may nest: `picking`, `manifest`, `log`,
 //! `signals`.
 
-use super::cache::BlockCache;
-use super::commit::Queue;
-use super::manifest::{Edit, Manifest};
-use super::memtable::Memtable;
+use super::blob::BlobFile;
+use super::commit::Groups;
+use super::files;
+use super::jobs::Busy;
+use super::limiter::Limiter;
+use super::manifest::{Edit, Manifest, Place};
+use super::monkey;
 use super::options::Options;
-use super::table::Table;
-use super::version::Version;
-use super::wal::{Log, Spare};
+use super::pace::Pace;
+use super::version::{Placed, Version};
+use crate::engine::disk::Folder;
+use crate::engine::memtable::Memtable;
+use crate::engine::table::{BlockCache, Format, Table};
+use crate::engine::wal::Log;
 use crate::engine::{EngineError, Stats};
 use arc_swap::ArcSwap;
 use parking_lot::{Condvar, Mutex};
 use quorate_strategies::compaction::Picker;
-use std::path::PathBuf;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::sync::{Arc, OnceLock};
+
+/// A memtable is also flushed when the log has grown by so many times its size: keys that are
+/// written over and over take little memory, but each time room in the log, which has to be read
+/// when the engine is opened.
+const LOG_PER_MEMTABLE: u64 = 4;
+
+/// Entries of a block between two that share nothing with the one before.
+const RESTART_INTERVAL: usize = 16;
 
 /// Where a read looks, newest first.
 pub struct State {
@@ -33,10 +46,18 @@ pub struct State {
 #[derive(Debug, Default)]
 pub struct Signals {
     pub closing: bool,
+    /// The picker may have something to do.
     pub compaction_due: bool,
-    /// The picker found nothing to do since the last change.
-    pub resting: bool,
-    pub spare_due: bool,
+    /// Jobs that run.
+    pub running: usize,
+    /// The log began a segment: the next one is to be prepared.
+    pub segment_due: bool,
+}
+
+impl Signals {
+    pub fn is_resting(&self) -> bool {
+        !self.compaction_due && self.running == 0
+    }
 }
 
 #[derive(Debug, Default)]
@@ -50,23 +71,28 @@ pub struct Counters {
     pub compactions: AtomicU64,
     pub compaction_read_bytes: AtomicU64,
     pub compaction_written_bytes: AtomicU64,
+    pub moved_bytes: AtomicU64,
     pub bloom_negatives: AtomicU64,
     pub bloom_false_positives: AtomicU64,
     pub longest_stall_us: AtomicU64,
+    pub slowed_us: AtomicU64,
 }
 
 pub struct Tree {
-    pub dir: PathBuf,
+    pub folder: Folder,
     pub options: Options,
     pub picker: Box<dyn Picker>,
     pub state: ArcSwap<State>,
-    pub cache: BlockCache,
-    pub queue: Queue,
+    pub cache: Arc<BlockCache>,
+    pub groups: Groups,
+    pub pace: Pace,
     pub log: Mutex<Log>,
+    /// What the log had written when the active memtable became active.
+    log_at_freeze: AtomicU64,
     pub manifest: Mutex<Manifest>,
-    pub next_table: AtomicU64,
-    /// The next segment of the log, prepared.
-    pub spare: Mutex<Option<Spare>>,
+    pub busy: Mutex<Busy>,
+    pub limiter: Limiter,
+    pub next_file: AtomicU64,
     pub signals: Mutex<Signals>,
     /// `signals`, the state or the failure changed.
     pub changed: Condvar,
@@ -76,32 +102,37 @@ pub struct Tree {
 
 impl Tree {
     pub fn new(
-        dir: PathBuf,
+        folder: Folder,
         options: Options,
         picker: Box<dyn Picker>,
         state: State,
         log: Log,
         manifest: Manifest,
-        next_table: u64,
+        next_file: u64,
     ) -> Self {
-        let cache = BlockCache::new(options.cache_bytes, options.format.block_bytes);
-        let signals = Signals { compaction_due: true, spare_due: true, ..Signals::default() };
-        Tree {
-            dir,
+        let signals = Signals { compaction_due: true, segment_due: true, ..Signals::default() };
+        let limiter = Limiter::new(options.compaction_bytes_per_s);
+        let tree = Tree {
+            folder,
+            cache: Arc::new(BlockCache::new(options.cache_bytes, options.block_bytes)),
             options,
             picker,
             state: ArcSwap::from_pointee(state),
-            cache,
-            queue: Queue::default(),
+            groups: Groups::default(),
+            pace: Pace::default(),
+            log_at_freeze: AtomicU64::new(0),
             log: Mutex::new(log),
             manifest: Mutex::new(manifest),
-            next_table: AtomicU64::new(next_table),
-            spare: Mutex::new(None),
+            busy: Mutex::default(),
+            limiter,
+            next_file: AtomicU64::new(next_file),
             signals: Mutex::new(signals),
             changed: Condvar::new(),
             failure: OnceLock::new(),
             counters: Counters::default(),
-        }
+        };
+        tree.set_pace();
+        tree
     }
 
     /// Refuses further writes after an error.
@@ -116,7 +147,7 @@ impl Tree {
     pub fn fail(&self, error: impl ToString) {
         let error = error.to_string();
         if self.refuse_writes(&error) {
-            let dir = self.dir.display();
+            let dir = self.folder.path().display();
             tracing::error!(%error, %dir, "the engine is read-only from now on");
         }
     }
@@ -139,33 +170,59 @@ impl Tree {
         self.signals.lock().closing
     }
 
-    /// Freezes the active memtable. The caller holds the log, so that no batch is on its way into
-    /// it.
-    pub fn freeze(&self, _log: &mut Log) {
+    /// Whether the active memtable should take no more.
+    pub fn is_full(&self) -> bool {
+        let logged = self.counters.wal_bytes.load(Relaxed) - self.log_at_freeze.load(Relaxed);
+        self.state.load().active.bytes() >= self.options.memtable_bytes
+            || logged >= self.options.memtable_bytes.saturating_mul(LOG_PER_MEMTABLE)
+    }
+
+    /// Whether there is room for one more frozen memtable, and for its table on level 0.
+    pub fn may_freeze(&self) -> bool {
+        let state = self.state.load();
+        let crowded = state.version.level0_runs() >= self.options.level0_stop;
+        // A picker that has nothing to do will not make room, however long one waits.
+        state.frozen.len() < self.options.max_frozen
+            && !(crowded && self.busy.lock().may_make_room())
+    }
+
+    /// Freezes the active memtable. The caller holds the log, so that no batch is announced to it
+    /// meanwhile.
+    pub fn freeze(&self, log: &mut Log) {
+        self.log_at_freeze.store(self.counters.wal_bytes.load(Relaxed), Relaxed);
+        self.state.load().active.freeze(log.last_sequence());
         self.state.rcu(|state| {
             let mut frozen = vec![Arc::clone(&state.active)];
             frozen.extend(state.frozen.iter().cloned());
-            State { active: Arc::default(), frozen, version: Arc::clone(&state.version) }
+            let active = Arc::new(Memtable::default());
+            State { active, frozen, version: Arc::clone(&state.version) }
         });
+        self.set_pace();
         self.signal(|_| {});
     }
 
     /// Makes a change of the tables durable, then visible, then lets the old files go.
     pub fn install(
         &self,
-        removed: &[Arc<Table>],
-        added: Vec<(u32, Arc<Table>)>,
+        removed: &[Placed],
+        added: &[Placed],
+        blobs: &[Arc<BlobFile>],
         flushed: Option<&Arc<Memtable>>,
     ) -> Result<(), EngineError> {
         let mut manifest = self.manifest.lock();
-        let removed_ids: Vec<u64> = removed.iter().map(|table| table.id()).collect();
-        let edit = Edit {
-            removed: removed_ids.clone(),
-            added: added.iter().map(|(level, table)| (table.id(), *level)).collect(),
+        let removed_ids: Vec<u64> = removed.iter().map(|placed| placed.table.id()).collect();
+        let before = Arc::clone(&self.state.load().version);
+        let version = before.with(&removed_ids, added, blobs).map_err(|id| {
+            let what = "would overlap another table of its run: the strategy broke its contract";
+            EngineError::refused(&self.folder.path_of(&files::table(id)), what)
+        })?;
+        let place = |placed: &Placed| Place { level: placed.level, run: placed.run };
+        manifest.append(&Edit {
+            removed: removed_ids,
+            added: added.iter().map(|placed| (placed.table.id(), place(placed))).collect(),
             flushed_sequence: flushed.map_or(0, |memtable| memtable.last_sequence()),
-        };
-        manifest.append(&edit)?;
-        let version = Arc::new(self.state.load().version.with(&removed_ids, &added));
+        })?;
+        let version = Arc::new(version);
         self.state.rcu(|state| {
             let waits =
                 |memtable: &&Arc<Memtable>| !flushed.is_some_and(|f| Arc::ptr_eq(f, memtable));
@@ -175,13 +232,39 @@ impl Tree {
                 version: Arc::clone(&version),
             }
         });
-        let moved = |table: &Arc<Table>| added.iter().any(|(_, added)| added.id() == table.id());
-        removed.iter().filter(|table| !moved(table)).for_each(|table| table.retire());
+        drop(manifest);
+        let stays = |id| added.iter().any(|placed| placed.table.id() == id);
+        let gone = removed.iter().filter(|placed| !stays(placed.table.id()));
+        gone.for_each(|placed| placed.table.retire());
+        let dead = before.blobs.files().filter(|blob| !version.blobs.contains(blob.number()));
+        dead.for_each(|blob| blob.retire());
         Ok(())
     }
 
-    pub fn next_table(&self) -> u64 {
-        self.next_table.fetch_add(1, Relaxed)
+    /// A number that no table and no file of large values has.
+    pub fn next_file(&self) -> u64 {
+        self.next_file.fetch_add(1, Relaxed)
+    }
+
+    pub fn open_table(&self, id: u64) -> Result<Table, EngineError> {
+        Table::open(&self.folder, &files::table(id), id, self.options.pin_index)
+    }
+
+    /// How a table of a level is written.
+    pub fn format(&self, level: u32) -> Format {
+        let bloom_bits = if self.options.monkey {
+            let entries = self.state.load().version.entries_per_level();
+            monkey::bits(self.options.bloom_bits, level as usize, &entries)
+        } else {
+            self.options.bloom_bits
+        };
+        Format {
+            block_bytes: self.options.block_bytes,
+            restart_interval: RESTART_INTERVAL,
+            hash_index: self.options.block_hash_index,
+            bloom_bits: f64::from(bloom_bits),
+            compression: self.options.compression.of(level),
+        }
     }
 
     pub fn stats(&self) -> Stats {
@@ -200,12 +283,23 @@ impl Tree {
             compactions: counters.compactions.load(Relaxed),
             compaction_read_bytes: counters.compaction_read_bytes.load(Relaxed),
             compaction_written_bytes: counters.compaction_written_bytes.load(Relaxed),
+            moved_bytes: counters.moved_bytes.load(Relaxed),
             tables: tables_per_level.iter().sum(),
-            table_bytes: state.version.tables().map(|(_, table)| table.bytes()).sum(),
+            table_bytes: state.version.tables().map(|placed| placed.table.bytes()).sum(),
+            table_memory_bytes: state
+                .version
+                .tables()
+                .map(|placed| placed.table.memory_bytes() as u64)
+                .sum(),
+            cache_bytes: self.cache.usage_bytes(),
+            cache_hits: self.cache.hits(),
+            cache_misses: self.cache.misses(),
             bloom_negatives: counters.bloom_negatives.load(Relaxed),
             bloom_false_positives: counters.bloom_false_positives.load(Relaxed),
             tables_per_level,
+            bytes_per_level: state.version.bytes_per_level(),
             longest_stall_us: counters.longest_stall_us.load(Relaxed),
+            slowed_us: counters.slowed_us.load(Relaxed),
         }
     }
 }

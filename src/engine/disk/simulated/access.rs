@@ -146,7 +146,7 @@ impl OpenFile {
 }
 
 impl File for OpenFile {
-    fn len(&self) -> io::Result<u64> {
+    fn bytes(&self) -> io::Result<u64> {
         let mut state = self.disk.state.lock();
         state.begin_at(self.disk.life, Operation::Open, self.inode)?.whole()?;
         Ok(state.inode(self.inode)?.bytes())

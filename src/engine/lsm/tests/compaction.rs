@@ -1,7 +1,12 @@
 //! Jobs: what they must not do, what they leave, and what readers see meanwhile.
 
 use super::*;
-use crate::engine::lsm::compaction::check;
+use crate::engine::lsm::jobs;
+use crate::engine::lsm::version::Version;
+
+fn check(version: &Version, job: &Job) -> Result<Vec<version::Placed>, String> {
+    jobs::check(version, job, |_| false)
+}
 
 /// Level 0, oldest first: tables 1 {a, z}, 2 {b, c}, 3 {a, b}, 4 {x}.
 fn level0(dir: &Path) -> Lsm {
@@ -46,7 +51,7 @@ impl Picker for Once {
 }
 
 fn reopen_with(dir: &Path, job: Job) -> Lsm {
-    let lsm = Lsm::open_with(options(), dir, Box::new(Once(Mutex::new(Some(job))))).unwrap();
+    let lsm = open_with(options(), dir, Box::new(Once(Mutex::new(Some(job))))).unwrap();
     lsm.settle().unwrap();
     lsm
 }
@@ -81,10 +86,12 @@ fn old_tables_live_as_long_as_their_readers() {
     let lsm = open_idle(dir.path()).unwrap();
     let reader = lsm.tree.state.load_full();
     let version = Arc::clone(&reader.version);
-    let inputs: Vec<_> = version.tables().map(|(_, table)| Arc::clone(table)).collect();
-    lsm.tree.install(&inputs, Vec::new(), None).unwrap();
+    let inputs: Vec<_> = version.tables().collect();
+    lsm.tree.install(&inputs, &[], &[], None).unwrap();
     assert_eq!(files_of(dir.path(), "table").len(), 4);
-    assert!(version.candidates(b"b").next().unwrap().get(b"b", &lsm.tree.cache).unwrap().is_some());
+    let hash = crate::engine::table::hash(b"b");
+    let found = version.search(b"b", |table| table.get(b"b", hash, &lsm.tree.cache).unwrap());
+    assert!(found.is_some());
     drop((inputs, version, reader));
     assert_eq!(files_of(dir.path(), "table").len(), 0);
 }
@@ -100,11 +107,13 @@ fn tombstones_shadow_what_lies_outside_the_job_and_go_with_the_last() {
     drop(lsm);
     let lsm = reopen_with(dir.path(), job(&[4, 3], 0));
     assert_eq!(lsm.stats().compactions, 1);
-    let kept: u64 = lsm.tree.state.load().version.metas().iter().map(|meta| meta.tombstones).sum();
+    let tables = lsm.tree.state.load().version.tables().collect::<Vec<_>>();
+    let kept: u64 = tables.iter().map(|placed| placed.table.tombstones()).sum();
+    drop(tables);
     assert_eq!(kept, 2);
     assert_eq!(everything(&lsm), []);
     drop(lsm);
-    let lsm = Lsm::open_with(options(), dir.path(), Box::new(Eager { at: 3 })).unwrap();
+    let lsm = open_with(options(), dir.path(), Box::new(Eager { at: 3 })).unwrap();
     lsm.settle().unwrap();
     assert_eq!(lsm.stats().tables, 0, "nothing is left of a key that is gone");
 }
@@ -114,7 +123,7 @@ fn filters_answer_for_absent_keys_and_the_cache_for_read_ones() {
     let dir = folder();
     drop(level0(dir.path()));
     let options = Options { cache_bytes: 1 << 20, ..options() };
-    let lsm = Lsm::open_with(options, dir.path(), Box::new(Idle)).unwrap();
+    let lsm = open_with(options, dir.path(), Box::new(Idle)).unwrap();
     assert_eq!(lsm.peek(b"q").unwrap(), Peek::Absent, "table 1 covers it, its filter does not");
     assert_eq!(lsm.peek(b"zz").unwrap(), Peek::Absent, "behind every table");
     assert_eq!(lsm.stats().bloom_negatives, 1);

@@ -8,7 +8,7 @@ use std::thread;
 fn writers_share_the_log_and_lose_nothing() {
     let dir = folder();
     let options = Options { sync: SyncPolicy::Always, ..options() };
-    let lsm = Lsm::open_with(options, dir.path(), Box::new(Cascade)).unwrap();
+    let lsm = open_with(options, dir.path(), Box::new(Cascade)).unwrap();
     thread::scope(|scope| {
         for writer in 0..8 {
             let lsm = &lsm;
@@ -33,7 +33,7 @@ fn writers_share_the_log_and_lose_nothing() {
 fn batches_are_never_seen_in_part() {
     let dir = folder();
     let options = Options { memtable_bytes: 3_000, ..options() };
-    let lsm = Lsm::open_with(options, dir.path(), Box::new(Cascade)).unwrap();
+    let lsm = open_with(options, dir.path(), Box::new(Cascade)).unwrap();
     let batch = |round: u32| (0..10).map(|key| put([key], round.to_le_bytes())).collect::<Vec<_>>();
     lsm.commit(batch(0)).unwrap();
     let done = AtomicBool::new(false);
@@ -77,7 +77,7 @@ fn a_resting_picker_holds_up_nobody() {
 fn an_interval_synchronises_by_itself() {
     let dir = folder();
     let options = Options { sync: SyncPolicy::Interval, ..options() };
-    let lsm = Lsm::open_with(options, dir.path(), Box::new(Idle)).unwrap();
+    let lsm = open_with(options, dir.path(), Box::new(Idle)).unwrap();
     lsm.commit(vec![put("a", "1")]).unwrap();
     while lsm.stats().wal_syncs == 0 {
         thread::yield_now();

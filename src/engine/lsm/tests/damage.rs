@@ -17,7 +17,7 @@ fn key(number: u32) -> Bytes {
 
 fn open(dir: &Path) -> Result<Lsm, EngineError> {
     let options = Options { sync: SyncPolicy::Always, ..options() };
-    Lsm::open_with(options, dir, Box::new(Eager { at: 3 }))
+    open_with(options, dir, Box::new(Eager { at: 3 }))
 }
 
 /// A folder with tables on two levels, a manifest of several edits, and records in the log. The
@@ -71,7 +71,7 @@ fn damage(extension: &str, seed: u64, rounds: u32, allowed_when_cut: usize) {
     let mut random = Xoshiro256PlusPlus::seed_from_u64(seed);
     let mut victims = files_of(dir.path(), extension);
     if victims.is_empty() {
-        victims.push(files::current(dir.path()));
+        victims.push(dir.path().join(files::CURRENT));
     }
     for round in 0..rounds {
         let copied = copy(dir.path());

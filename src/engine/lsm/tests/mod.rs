@@ -2,15 +2,15 @@
 
 mod compaction;
 mod concurrency;
+mod crash;
 mod damage;
 mod durability;
 mod model;
 
 use super::*;
-use crate::engine::{Compression, SyncPolicy};
+use crate::engine::{Compression, CompressionByLevel, SyncPolicy};
 use quorate_strategies::compaction::{Job, TableMeta, View};
 use std::time::Duration;
-use table::Format;
 
 /// Merges everything into level 1 as soon as level 0 holds `at` tables.
 struct Eager {
@@ -72,18 +72,29 @@ fn options() -> Options {
         memtable_bytes: 20_000,
         segment_bytes: 8_192,
         cache_bytes: 10_000,
-        format: Format { block_bytes: 256, bloom_bits: 10, compression: Compression::Lz4 },
+        block_bytes: 256,
+        compression: CompressionByLevel::Each(vec![Compression::Lz4, Compression::Zstd]),
         max_frozen: 2,
+        level0_slowdown: 4,
         level0_stop: 6,
+        ..Options::new(&LsmConfig::default())
     }
 }
 
+fn folder_at(dir: &Path) -> Folder {
+    Folder::new(Arc::new(Real), dir)
+}
+
+fn open_with(options: Options, dir: &Path, picker: Box<dyn Picker>) -> Result<Lsm, EngineError> {
+    Lsm::open_with(folder_at(dir), options, picker, Salvage::No)
+}
+
 fn open_eager(dir: &Path) -> Lsm {
-    Lsm::open_with(options(), dir, Box::new(Eager { at: 3 })).unwrap()
+    open_with(options(), dir, Box::new(Eager { at: 3 })).unwrap()
 }
 
 fn open_idle(dir: &Path) -> Result<Lsm, EngineError> {
-    Lsm::open_with(options(), dir, Box::new(Idle))
+    open_with(options(), dir, Box::new(Idle))
 }
 
 fn put(key: impl AsRef<[u8]>, value: impl AsRef<[u8]>) -> Write {
@@ -101,9 +112,9 @@ fn everything(lsm: &Lsm) -> Vec<(Bytes, Bytes)> {
 
 /// Paths of the folder with this extension, oldest first.
 fn files_of(dir: &Path, extension: &str) -> Vec<std::path::PathBuf> {
-    let mut paths: Vec<_> = files::list(dir).unwrap().into_iter().map(|(path, _)| path).collect();
+    let names = folder_at(dir).list().unwrap();
+    let mut paths: Vec<_> = names.iter().map(|name| dir.join(name)).collect();
     paths.retain(|path| path.extension().is_some_and(|found| found == extension));
-    paths.sort();
     paths
 }
 
@@ -115,9 +126,9 @@ fn folder() -> tempfile::TempDir {
 
 fn copy(dir: &Path) -> tempfile::TempDir {
     let copied = folder();
-    for (path, _) in files::list(dir).unwrap() {
+    for name in folder_at(dir).list().unwrap() {
         // Obsolete files may go meanwhile.
-        let _ = std::fs::copy(&path, copied.path().join(path.file_name().unwrap()));
+        let _ = std::fs::copy(dir.join(&name), copied.path().join(&name));
     }
     copied
 }
@@ -127,5 +138,5 @@ fn copy(dir: &Path) -> tempfile::TempDir {
 fn crash(lsm: &Lsm) -> tempfile::TempDir {
     let _manifest = lsm.tree.manifest.lock();
     let _log = lsm.tree.log.lock();
-    copy(&lsm.tree.dir)
+    copy(lsm.tree.folder.path())
 }

@@ -55,6 +55,7 @@ impl BlockCursor {
     }
 
     #[inline]
+    #[allow(clippy::should_implement_trait)]
     pub fn next(&mut self) -> Result<(), Malformed> {
         let Some(block) = &self.block else { return Ok(()) };
         let entries = block.entries();
