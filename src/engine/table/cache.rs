@@ -1,9 +1,26 @@
 //! The block cache, shared by all tables of an engine.
 
 use super::block::Block;
+use super::index::Index;
 use quick_cache::Weighter;
 use quick_cache::sync::Cache;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+
+/// What is cached under a place.
+#[derive(Clone, Debug)]
+pub enum Cached {
+    Block(Block),
+    Partition(Index),
+}
+
+impl Cached {
+    pub fn memory_bytes(&self) -> usize {
+        match self {
+            Cached::Block(block) => block.memory_bytes(),
+            Cached::Partition(partition) => partition.memory_bytes(),
+        }
+    }
+}
 
 /// Table and offset of a block.
 type Key = (u64, u64);
@@ -22,9 +39,9 @@ struct Stripe {
 #[derive(Clone)]
 struct ByMemory;
 
-impl Weighter<Key, Block> for ByMemory {
-    fn weight(&self, _: &Key, block: &Block) -> u64 {
-        block.memory_bytes() as u64
+impl Weighter<Key, Cached> for ByMemory {
+    fn weight(&self, _: &Key, cached: &Cached) -> u64 {
+        cached.memory_bytes() as u64
     }
 }
 
@@ -34,7 +51,7 @@ impl Weighter<Key, Block> for ByMemory {
 /// does not empty it. It knows no priorities: a partition stays because it is looked up for every
 /// one of the hundred blocks below it.
 pub struct BlockCache {
-    blocks: Option<Cache<Key, Block, ByMemory>>,
+    blocks: Option<Cache<Key, Cached, ByMemory>>,
     stripes: [Stripe; STRIPES],
 }
 
@@ -46,7 +63,21 @@ impl BlockCache {
         BlockCache { blocks: (bytes > 0).then(cache), stripes: Default::default() }
     }
 
-    pub fn get(&self, table: u64, offset: u64) -> Option<Block> {
+    pub(super) fn block(&self, table: u64, offset: u64) -> Option<Block> {
+        match self.get(table, offset) {
+            Some(Cached::Block(block)) => Some(block),
+            Some(Cached::Partition(_)) | None => None,
+        }
+    }
+
+    pub(super) fn partition(&self, table: u64, offset: u64) -> Option<Index> {
+        match self.get(table, offset) {
+            Some(Cached::Partition(partition)) => Some(partition),
+            Some(Cached::Block(_)) | None => None,
+        }
+    }
+
+    fn get(&self, table: u64, offset: u64) -> Option<Cached> {
         let found = self.blocks.as_ref().and_then(|blocks| blocks.get(&(table, offset)));
         let stripe = &self.stripes[(offset >> 12) as usize % STRIPES];
         let counter = if found.is_some() { &stripe.hits } else { &stripe.misses };
@@ -54,9 +85,9 @@ impl BlockCache {
         found
     }
 
-    pub fn insert(&self, table: u64, offset: u64, block: Block) {
+    pub(super) fn insert(&self, table: u64, offset: u64, cached: Cached) {
         if let Some(blocks) = &self.blocks {
-            blocks.insert((table, offset), block);
+            blocks.insert((table, offset), cached);
         }
     }
 
@@ -86,10 +117,11 @@ mod tests {
     use crate::engine::entry::{Item, Kind};
     use crate::engine::table::block::BlockBuilder;
 
-    fn block(value: &[u8]) -> Block {
+    fn block(value: &[u8]) -> Cached {
         let mut builder = BlockBuilder::new(16);
         builder.add(0, b"key", Item { kind: Kind::Value, expires_s: 0, value }, None);
-        Block::open(builder.finish().to_vec().into()).expect("it was just written")
+        let block = Block::open(builder.finish().to_vec().into());
+        Cached::Block(block.expect("it was just written"))
     }
 
     #[test]

@@ -1,7 +1,7 @@
 //! How a cursor reads blocks: one by one through the cache, several at once, or past the cache.
 
 use super::block::Block;
-use super::cache::BlockCache;
+use super::cache::{BlockCache, Cached};
 use super::index::{Index, Place};
 use super::reader::Table;
 use super::section::unseal;
@@ -51,11 +51,10 @@ impl BlockReader {
             return Ok(Some(partition.clone()));
         }
         let Some(place) = table.partition_place(position)? else { return Ok(None) };
-        let block = match &self.access {
-            Access::Cached(cache) => table.block(place, cache)?,
-            Access::Bulk => table.file().block(place)?,
-        };
-        Ok(Some(Index::new(block)))
+        match &self.access {
+            Access::Cached(cache) => table.partition(place, cache).map(Some),
+            Access::Bulk => table.file().index(place).map(Some),
+        }
     }
 
     pub fn data(&mut self, table: &Table, place: Place) -> Result<Block, EngineError> {
@@ -68,7 +67,7 @@ impl BlockReader {
             return open(table, place, &sealed, false);
         };
         let cache = Arc::clone(cache);
-        if let Some(block) = cache.get(table.id(), place.offset) {
+        if let Some(block) = cache.block(table.id(), place.offset) {
             return Ok(block);
         }
         let block = match self.sequential.checked_sub(SEQUENTIAL_BLOCKS) {
@@ -79,7 +78,7 @@ impl BlockReader {
                 open(table, place, &sealed, true)?
             }
         };
-        cache.insert(table.id(), place.offset, block.clone());
+        cache.insert(table.id(), place.offset, Cached::Block(block.clone()));
         Ok(block)
     }
 

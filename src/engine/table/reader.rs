@@ -2,7 +2,7 @@
 
 use super::FORMAT_VERSION;
 use super::block::{Block, Malformed};
-use super::cache::BlockCache;
+use super::cache::{BlockCache, Cached};
 use super::filter::Filter;
 use super::footer::{FOOTER_BYTES, Footer, FooterError};
 use super::index::{Index, Place};
@@ -95,6 +95,10 @@ impl File {
     pub fn block(&self, place: Place) -> Result<Block, EngineError> {
         Block::open(self.section(place)?).map_err(self.malformed(place))
     }
+
+    pub fn index(&self, place: Place) -> Result<Index, EngineError> {
+        Index::open(self.section(place)?).map_err(self.malformed(place))
+    }
 }
 
 impl Table {
@@ -120,7 +124,7 @@ impl Table {
             .ok_or_else(|| what(footer.properties, "properties of this table"))?;
         let filter = Filter::decode(&file.section(footer.filter)?)
             .ok_or_else(|| what(footer.filter, "a filter"))?;
-        let top = Index::new(file.block(footer.top)?);
+        let top = file.index(footer.top)?;
         let pinned = if pin_index { partitions(&file, footer.top, &top)? } else { Vec::new() };
         Ok(Table {
             folder: folder.clone(),
@@ -205,8 +209,7 @@ impl Table {
 
     /// Keys that divide the table into parts of about the same size, one for some hundred blocks.
     pub fn sample_keys(&self) -> impl Iterator<Item = Vec<u8>> + '_ {
-        let keys = (0..self.top.len()).map_while(|at| self.top.nth(at).ok().flatten());
-        keys.map(|(key, _)| key.to_vec())
+        (0..self.top.len()).map_while(|at| self.top.separator(at).ok().flatten())
     }
 
     /// The table as a picker sees it.
@@ -246,8 +249,13 @@ impl Table {
         hash: u64,
         cache: &BlockCache,
     ) -> Result<Option<Found>, EngineError> {
-        let found = self.look_up(key, hash, |place| self.block(place, cache).map(Some))?;
-        Ok(found.flatten())
+        let found = self.look_up(
+            key,
+            hash,
+            |place| self.partition(place, cache).map(Some),
+            |place| self.block(place, cache).map(Some),
+        );
+        Ok(found?.flatten())
     }
 
     /// The answer without the disk; None if a block is not in the cache.
@@ -257,34 +265,38 @@ impl Table {
         hash: u64,
         cache: &BlockCache,
     ) -> Result<Option<Option<Found>>, EngineError> {
-        self.look_up(key, hash, |place| Ok(cache.get(self.id, place.offset)))
+        self.look_up(
+            key,
+            hash,
+            |place| Ok(cache.partition(self.id, place.offset)),
+            |place| Ok(cache.block(self.id, place.offset)),
+        )
     }
 
-    /// None where `fetch` had no answer.
+    /// None where a block or partition was not to be had.
     #[inline]
     fn look_up(
         &self,
         key: &[u8],
         hash: u64,
-        fetch: impl Fn(Place) -> Result<Option<Block>, EngineError>,
+        partition: impl FnOnce(Place) -> Result<Option<Index>, EngineError>,
+        block: impl FnOnce(Place) -> Result<Option<Block>, EngineError>,
     ) -> Result<Option<Option<Found>>, EngineError> {
-        let top_position = self.top.position(key).map_err(self.malformed(self.footer.top))?;
-        let Some(place) = self.partition_place(top_position)? else { return Ok(Some(None)) };
+        let at = self.top.position(key).map_err(self.malformed(self.footer.top))?;
+        let Some(place) = self.partition_place(at)? else { return Ok(Some(None)) };
         let below = |partition: &Index| {
             let position = partition.position(key)?;
             partition.place(position)
         };
-        let block_place = match self.pinned.get(top_position) {
-            Some(partition) => below(partition),
-            None => match fetch(place)? {
-                Some(block) => below(&Index::new(block)),
+        let below = match self.pinned.get(at) {
+            Some(pinned) => below(pinned),
+            None => match partition(place)? {
+                Some(partition) => below(&partition),
                 None => return Ok(None),
             },
         };
-        let Some(place) = block_place.map_err(self.malformed(place))? else {
-            return Ok(Some(None));
-        };
-        let Some(block) = fetch(place)? else { return Ok(None) };
+        let Some(place) = below.map_err(self.malformed(place))? else { return Ok(Some(None)) };
+        let Some(block) = block(place)? else { return Ok(None) };
         block.get(key, hash).map(Some).map_err(self.malformed(place))
     }
 
@@ -292,14 +304,23 @@ impl Table {
         self.file.malformed(place)
     }
 
-    /// A block through the cache.
-    pub(super) fn block(&self, place: Place, cache: &BlockCache) -> Result<Block, EngineError> {
-        if let Some(block) = cache.get(self.id, place.offset) {
+    fn block(&self, place: Place, cache: &BlockCache) -> Result<Block, EngineError> {
+        if let Some(block) = cache.block(self.id, place.offset) {
             return Ok(block);
         }
         let block = self.file.block(place)?;
-        cache.insert(self.id, place.offset, block.clone());
+        cache.insert(self.id, place.offset, Cached::Block(block.clone()));
         Ok(block)
+    }
+
+    /// A partition through the cache.
+    pub(super) fn partition(&self, place: Place, cache: &BlockCache) -> Result<Index, EngineError> {
+        if let Some(partition) = cache.partition(self.id, place.offset) {
+            return Ok(partition);
+        }
+        let partition = self.file.index(place)?;
+        cache.insert(self.id, place.offset, Cached::Partition(partition.clone()));
+        Ok(partition)
     }
 
     /// Where a partition lies; None behind the last.
@@ -335,7 +356,7 @@ impl Drop for Table {
 fn partitions(file: &File, top_place: Place, top: &Index) -> Result<Vec<Index>, EngineError> {
     let mut partitions = Vec::with_capacity(top.len());
     while let Some(place) = top.place(partitions.len()).map_err(file.malformed(top_place))? {
-        partitions.push(Index::new(file.block(place)?));
+        partitions.push(file.index(place)?);
     }
     Ok(partitions)
 }

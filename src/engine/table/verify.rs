@@ -3,7 +3,7 @@
 use super::block::{Block, BlockCursor};
 use super::codec::common_prefix;
 use super::hash;
-use super::index::{Index, Place};
+use super::index::Place;
 use super::properties::Tally;
 use super::readahead::{Access, BlockReader};
 use super::reader::Table;
@@ -42,9 +42,10 @@ pub fn verify(
         found: Verified { bytes: table.bytes(), ..Verified::default() },
     };
     for position in 0..table.top().len() {
-        let malformed = table.file().malformed(table.footer().top);
-        if let Some((separator, place)) = table.top().nth(position).map_err(malformed)? {
-            walk.partition(separator, place, position, &mut entry)?;
+        let separator = table.top().separator(position);
+        let separator = separator.map_err(table.file().malformed(table.footer().top))?;
+        if let (Some(separator), Some(place)) = (separator, table.partition_place(position)?) {
+            walk.partition(&separator, place, position, &mut entry)?;
         }
     }
     walk.sections()?;
@@ -91,20 +92,19 @@ impl Walk<'_> {
         position: usize,
         entry: &mut impl FnMut(&[u8], Item<'_>) -> Result<(), EngineError>,
     ) -> Result<(), EngineError> {
-        let partition = Index::new(self.table.file().block(place)?);
+        let partition = self.table.file().index(place)?;
         self.found.partitions += 1;
         let mut last_separator = Vec::new();
         for at in 0..partition.len() {
-            let malformed = self.table.file().malformed(place);
-            let Some((separator, block_place)) = partition.nth(at).map_err(malformed)? else {
-                break;
-            };
+            let malformed = || self.table.file().malformed(place);
+            let block_place = partition.place(at).map_err(malformed())?;
+            let separator = partition.separator(at).map_err(malformed())?;
+            let (Some(block_place), Some(separator)) = (block_place, separator) else { break };
             self.follow(block_place)?;
             let block = self.reader.data(self.table, block_place)?;
             self.block(block, block_place, entry)?;
-            self.separates(separator, block_place)?;
-            last_separator.clear();
-            last_separator.extend_from_slice(separator);
+            self.separates(&separator, block_place)?;
+            last_separator = separator;
         }
         self.follow(place)?;
         if last_separator != separator {

@@ -14,7 +14,7 @@
 //! shares with them tells most of the time, without a look at its bytes, on which side it lies.
 //!
 //! Where there are buckets, the hash of a key names its restart point at once (Wu, "Improving
-//! Point- Lookup Using Data Block Hash Index", RocksDB, 2018). 255 is an empty bucket: the key is
+//! Point-Lookup Using Data Block Hash Index", RocksDB, 2018). 255 is an empty bucket: the key is
 //! not here. 254 is one that keys of several restart points fell into: the binary search decides.
 //!
 //! Opening a block looks at its end alone; an entry is checked when it is read.
@@ -40,7 +40,7 @@ const SHARED_ELSEWHERE: usize = 31;
 const EMPTY_BUCKET: u8 = 255;
 const CROWDED_BUCKET: u8 = 254;
 /// Memory of a cached block beside its bytes: the handle, its counter, the place in the cache.
-const OVERHEAD_BYTES: usize = 160;
+pub const OVERHEAD_BYTES: usize = 160;
 
 /// The bytes are no block.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -117,7 +117,7 @@ impl Block {
         self.bytes.len() + OVERHEAD_BYTES
     }
 
-    pub fn restarts(&self) -> usize {
+    fn restarts(&self) -> usize {
         self.restarts as usize
     }
 
@@ -139,16 +139,16 @@ impl Block {
         entry.filter(|entry| entry.shared == 0).ok_or(Malformed)
     }
 
-    /// How many restart points lead to keys that are below `key`, or equal to it where `or_equal`.
-    fn restarts_below(&self, key: &[u8], or_equal: bool) -> Result<usize, Malformed> {
+    /// How many restart points lead to keys that are not above `key`.
+    fn restarts_up_to(&self, key: &[u8]) -> Result<usize, Malformed> {
         let (mut low, mut high) = (0, self.restarts());
         while low < high {
             let middle = low + (high - low) / 2;
             let entry = self.restart_entry(middle)?;
-            match self.entries()[entry.suffix_at..entry.value_at].cmp(key) {
-                Ordering::Less => low = middle + 1,
-                Ordering::Equal if or_equal => low = middle + 1,
-                Ordering::Equal | Ordering::Greater => high = middle,
+            if &self.entries()[entry.suffix_at..entry.value_at] <= key {
+                low = middle + 1;
+            } else {
+                high = middle;
             }
         }
         Ok(low)
@@ -183,8 +183,8 @@ impl Block {
 
     /// The first entry that is not below `key`.
     fn lower_bound(&self, key: &[u8]) -> Result<Option<(Entry, Ordering)>, Malformed> {
-        let below = self.restarts_below(key, true)?;
-        self.walk(self.restart(below.saturating_sub(1))?, key)
+        let restarts = self.restarts_up_to(key)?;
+        self.walk(self.restart(restarts.saturating_sub(1))?, key)
     }
 
     /// The bucket of a hash: its restart point; or one of the two special numbers.
@@ -211,18 +211,5 @@ impl Block {
             expires_s: entry.expires_s,
             value: self.bytes.slice(entry.value_at..entry.end),
         }))
-    }
-
-    /// Of a block whose every entry is a restart point: the number of the first entry that is not
-    /// below `key`.
-    pub fn position(&self, key: &[u8]) -> Result<usize, Malformed> {
-        self.restarts_below(key, false)
-    }
-
-    /// Of a block whose every entry is a restart point: key and value of an entry.
-    pub fn nth(&self, index: usize) -> Result<(&[u8], &[u8]), Malformed> {
-        let entry = self.restart_entry(index)?;
-        let entries = self.entries();
-        Ok((&entries[entry.suffix_at..entry.value_at], &entries[entry.value_at..entry.end]))
     }
 }

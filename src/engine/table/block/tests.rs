@@ -81,18 +81,6 @@ proptest! {
         }
     }
 
-    #[test]
-    fn an_index_block_is_searched_by_number(model in entries()) {
-        let block = build(&model, 1, false);
-        let keys: Vec<&Vec<u8>> = model.keys().collect();
-        prop_assert_eq!(block.restarts(), keys.len());
-        for (at, key) in keys.iter().enumerate() {
-            prop_assert_eq!(block.position(key), Ok(at));
-            prop_assert_eq!(block.position(&[&key[..], &[0]].concat()), Ok(at + 1));
-            prop_assert_eq!(block.nth(at).unwrap().0, &key[..]);
-        }
-    }
-
     /// A checksum that holds over bytes that no builder wrote.
     #[test]
     fn changed_bytes_do_not_make_it_panic(
@@ -126,14 +114,10 @@ fn visit(model: &Model, bytes: Bytes) {
     }
     for key in model.keys().map(|key| &key[..]).chain([&b"abc"[..], b""]) {
         let _ = block.get(key, hash(key));
-        let _ = block.position(key);
         if cursor.open_at(block.clone(), key).is_ok() {
             let _ = rest(&mut cursor);
         }
         assert!(!cursor.is_valid(), "an error or the end, and then nothing");
-    }
-    for index in 0..block.restarts().min(100) {
-        let _ = block.nth(index);
     }
 }
 

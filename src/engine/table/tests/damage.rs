@@ -135,7 +135,7 @@ fn block_places(table: &Table) -> Vec<(usize, usize)> {
     let mut places = Vec::new();
     for position in 0..table.top().len() {
         let place = table.partition_place(position).unwrap().unwrap();
-        let partition = index::Index::new(table.file().block(place).unwrap());
+        let partition = table.file().index(place).unwrap();
         for at in 0..partition.len() {
             let place = partition.place(at).unwrap().unwrap();
             places.push((place.offset as usize, place.bytes as usize));
