@@ -4,7 +4,7 @@
 
 use bytes::Bytes;
 use libfuzzer_sys::fuzz_target;
-use quorate::engine::table::{Block, BlockCursor, Filter, Properties, hash};
+use quorate::engine::table::{Block, BlockCursor, Filter, Index, Properties, hash};
 
 fuzz_target!(|input: (&[u8], &[u8])| {
     let (key, bytes) = input;
@@ -12,9 +12,13 @@ fuzz_target!(|input: (&[u8], &[u8])| {
     if let Some(filter) = Filter::decode(bytes) {
         filter.may_contain(hash(key));
     }
+    if let Ok(index) = Index::open(Bytes::copy_from_slice(bytes)) {
+        let at = index.position(key).unwrap_or_default();
+        assert!(at <= index.entries());
+        let _ = (index.place(at), index.separator(at));
+    }
     let Ok(block) = Block::open(Bytes::copy_from_slice(bytes)) else { return };
     let _ = block.get(key, hash(key));
-    let _ = block.position(key).map(|index| block.nth(index).map(|_| ()));
     for from_start in [true, false] {
         let mut cursor = BlockCursor::default();
         let block = block.clone();

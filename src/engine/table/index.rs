@@ -197,7 +197,7 @@ impl Index {
         (len > 0 && fixed <= u64::from(prefix_at)).then_some(Index { bytes, len, prefix_at })
     }
 
-    pub fn len(&self) -> usize {
+    pub fn entries(&self) -> usize {
         self.len as usize
     }
 
@@ -211,12 +211,12 @@ impl Index {
     }
 
     fn heads(&self) -> &[[u8; HEAD_BYTES]] {
-        self.bytes[..self.len() * HEAD_BYTES].as_chunks().0
+        self.bytes[..self.entries() * HEAD_BYTES].as_chunks().0
     }
 
     /// Where an entry ends, counted from the first.
     fn end(&self, at: usize) -> Option<usize> {
-        let at = self.len() * HEAD_BYTES + at * END_BYTES;
+        let at = self.entries() * HEAD_BYTES + at * END_BYTES;
         let bytes = self.bytes.get(at..)?.first_chunk::<END_BYTES>()?;
         Some(u32::from_le_bytes(*bytes) as usize)
     }
@@ -226,7 +226,7 @@ impl Index {
     }
 
     fn parse(&self, at: usize) -> Option<Entry<'_>> {
-        let entries = self.len() * (HEAD_BYTES + END_BYTES);
+        let entries = self.entries() * (HEAD_BYTES + END_BYTES);
         let entries = self.bytes.get(entries..self.prefix_at as usize)?;
         let start = if at == 0 { 0 } else { self.end(at - 1)? };
         let bytes = entries.get(start..self.end(at)?)?;
@@ -244,7 +244,7 @@ impl Index {
         let shared = key.len().min(prefix.len());
         match key[..shared].cmp(prefix) {
             Ordering::Less => return Ok(0),
-            Ordering::Greater => return Ok(self.len()),
+            Ordering::Greater => return Ok(self.entries()),
             Ordering::Equal => {}
         }
         let (rest, heads) = (&key[shared..], self.heads());
@@ -264,7 +264,7 @@ impl Index {
 
     /// Where an entry leads; None behind the last.
     pub fn place(&self, position: usize) -> Result<Option<Place>, Malformed> {
-        match position < self.len() {
+        match position < self.entries() {
             true => self.entry(position).map(|entry| Some(entry.place)),
             false => Ok(None),
         }
@@ -317,11 +317,11 @@ mod tests {
     /// Uses everything that there is to use.
     fn visit(bytes: Bytes, keys: &BTreeSet<Vec<u8>>) {
         let Ok(index) = Index::open(bytes) else { return };
-        for at in 0..index.len().min(100) + 1 {
+        for at in 0..index.entries().min(100) + 1 {
             let _ = (index.place(at), index.separator(at));
         }
         for key in keys {
-            assert!(index.position(key).unwrap_or_default() <= index.len());
+            assert!(index.position(key).unwrap_or_default() <= index.entries());
         }
     }
 
@@ -347,7 +347,7 @@ mod tests {
                 let with = |key: &Vec<u8>| [prefix.as_bytes(), key].concat();
                 let model: BTreeSet<Vec<u8>> = keys.iter().map(with).collect();
                 let index = build(&mut builder, &model);
-                prop_assert_eq!(index.len(), model.len());
+                prop_assert_eq!(index.entries(), model.len());
                 for (at, key) in model.iter().enumerate() {
                     prop_assert_eq!(index.separator(at), Ok(Some(key.clone())));
                     prop_assert_eq!(index.place(at), Ok(Some(place(at))));

@@ -82,6 +82,8 @@ pub use cursor::TableCursor;
 pub use expiry::Expiry;
 #[doc(hidden)]
 pub use filter::Filter;
+#[doc(hidden)]
+pub use index::Index;
 pub use merge::MergeCursor;
 pub use properties::{Origin, Properties};
 pub use readahead::Access;

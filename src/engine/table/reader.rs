@@ -209,7 +209,7 @@ impl Table {
 
     /// Keys that divide the table into parts of about the same size, one for some hundred blocks.
     pub fn sample_keys(&self) -> impl Iterator<Item = Vec<u8>> + '_ {
-        (0..self.top.len()).map_while(|at| self.top.separator(at).ok().flatten())
+        (0..self.top.entries()).map_while(|at| self.top.separator(at).ok().flatten())
     }
 
     /// The table as a picker sees it.
@@ -354,7 +354,7 @@ impl Drop for Table {
 }
 
 fn partitions(file: &File, top_place: Place, top: &Index) -> Result<Vec<Index>, EngineError> {
-    let mut partitions = Vec::with_capacity(top.len());
+    let mut partitions = Vec::with_capacity(top.entries());
     while let Some(place) = top.place(partitions.len()).map_err(file.malformed(top_place))? {
         partitions.push(file.index(place)?);
     }

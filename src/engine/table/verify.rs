@@ -41,7 +41,7 @@ pub fn verify(
         end: 0,
         found: Verified { bytes: table.bytes(), ..Verified::default() },
     };
-    for position in 0..table.top().len() {
+    for position in 0..table.top().entries() {
         let separator = table.top().separator(position);
         let separator = separator.map_err(table.file().malformed(table.footer().top))?;
         if let (Some(separator), Some(place)) = (separator, table.partition_place(position)?) {
@@ -95,7 +95,7 @@ impl Walk<'_> {
         let partition = self.table.file().index(place)?;
         self.found.partitions += 1;
         let mut last_separator = Vec::new();
-        for at in 0..partition.len() {
+        for at in 0..partition.entries() {
             let malformed = || self.table.file().malformed(place);
             let block_place = partition.place(at).map_err(malformed())?;
             let separator = partition.separator(at).map_err(malformed())?;
@@ -112,7 +112,7 @@ impl Walk<'_> {
             return Err(self.wrong(self.table.footer().top.offset, &expected, shown(separator)));
         }
         let pinned = self.table.pinned(position);
-        match pinned.is_none_or(|pinned| pinned.len() == partition.len()) {
+        match pinned.is_none_or(|pinned| pinned.entries() == partition.entries()) {
             true => Ok(()),
             false => Err(self.wrong(place.offset, "the partition in memory", "another one")),
         }

@@ -133,10 +133,10 @@ fn what_lies_in_the_wrong_place_is_noticed() {
 /// Offset and bytes of each data block.
 fn block_places(table: &Table) -> Vec<(usize, usize)> {
     let mut places = Vec::new();
-    for position in 0..table.top().len() {
+    for position in 0..table.top().entries() {
         let place = table.partition_place(position).unwrap().unwrap();
         let partition = table.file().index(place).unwrap();
-        for at in 0..partition.len() {
+        for at in 0..partition.entries() {
             let place = partition.place(at).unwrap().unwrap();
             places.push((place.offset as usize, place.bytes as usize));
         }
