@@ -7,7 +7,7 @@ use super::footer::Footer;
 use super::hash;
 use super::index::{IndexBuilder, Place, separator};
 use super::properties::{Origin, Properties, Tally};
-use super::section::Sealer;
+use super::section::{SEAL_BYTES, Sealer};
 use crate::engine::disk::{Folder, Handle, Mode};
 use crate::engine::entry::Item;
 use crate::engine::{Compression, EngineError};
@@ -16,7 +16,8 @@ use bytes::Bytes;
 /// How a table is written.
 #[derive(Clone, Copy, Debug)]
 pub struct Format {
-    /// A data block is closed before it grows beyond this, uncompressed. One entry may be larger.
+    /// A data block with its seal is closed before it grows beyond this, uncompressed; so a power of
+    /// two leaves no rest in an allocator's classes. One entry may be larger.
     pub block_bytes: usize,
     /// Entries from one restart point of a data block to the next.
     pub restart_interval: usize,
@@ -156,7 +157,8 @@ impl TableBuilder {
         if self.tally.entries > 0 && self.last_key.get(shared) >= key.get(shared) {
             return Err(self.out_of_order(key));
         }
-        if !self.data.is_empty() && self.data.bytes_with(key, item) > self.format.block_bytes {
+        let bytes = self.data.bytes_with(key, item) + SEAL_BYTES;
+        if bytes > self.format.block_bytes && !self.data.is_empty() {
             self.close_block()?;
         }
         if let Some(place) = self.pending.take() {

@@ -237,7 +237,7 @@ impl Index {
         Some(Entry { key_bytes, tail, place: Place::decode(&bytes[place_at..])? })
     }
 
-    /// The number of the entry that leads to `key`, or to the first key above it; `len` if all
+    /// The number of the entry that leads to `key`, or to the first key above it; `entries` if all
     /// keys are below.
     pub fn position(&self, key: &[u8]) -> Result<usize, Malformed> {
         let prefix = self.prefix();
