@@ -73,7 +73,7 @@ impl Default for LsmConfig {
             wal_segment_mib: 16,
             wal_spares: 6,
             block_kib: 4,
-            block_hash_index: false,
+            block_hash_index: true,
             bloom_bits: 10,
             monkey: false,
             cache_mib: 64,

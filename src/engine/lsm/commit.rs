@@ -90,7 +90,7 @@ impl Tree {
         let pin = active.pin();
         drop(log);
         pin.apply(changes(batch, sequence));
-        self.counters.writes.fetch_add(batch.len() as u64, Relaxed);
+        self.counters.writes.add(batch.len() as u64);
         Ok(())
     }
 
@@ -142,7 +142,7 @@ impl Tree {
             sequence += batch.len() as u64;
             written += batch.len() as u64;
         }
-        self.counters.writes.fetch_add(written, Relaxed);
+        self.counters.writes.add(written);
         Ok(())
     }
 

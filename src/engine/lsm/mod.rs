@@ -36,6 +36,7 @@ mod background;
 mod blob;
 mod commit;
 mod compaction;
+mod counter;
 mod files;
 mod flush;
 mod jobs;

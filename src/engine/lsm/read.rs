@@ -9,7 +9,6 @@ use crate::engine::{EngineError, Peek, is_empty};
 use bytes::Bytes;
 use std::ops::Bound;
 use std::sync::Arc;
-use std::sync::atomic::Ordering::Relaxed;
 
 impl State {
     /// What the memtables know of a key: its newest entry, or nothing.
@@ -78,7 +77,7 @@ impl Cursor for Source {
 
 impl Tree {
     pub fn peek(&self, key: &[u8]) -> Result<Peek, EngineError> {
-        self.counters.reads.fetch_add(1, Relaxed);
+        self.counters.reads.add(1);
         let state = self.state.load();
         if let Some(found) = state.in_memory(key) {
             return Ok(peeked(found));
@@ -102,7 +101,7 @@ impl Tree {
     }
 
     pub fn get(&self, key: &[u8]) -> Result<Option<Bytes>, EngineError> {
-        self.counters.reads.fetch_add(1, Relaxed);
+        self.counters.reads.add(1);
         let state = self.state.load();
         let found = match state.in_memory(key) {
             Some(found) => Some(found),
@@ -148,13 +147,13 @@ impl Tree {
     fn passes(&self, table: &Table, hash: u64) -> bool {
         let passes = table.may_contain(hash);
         if !passes {
-            self.counters.bloom_negatives.fetch_add(1, Relaxed);
+            self.counters.bloom_negatives.add(1);
         }
         passes
     }
 
     fn count_false_positive(&self) {
-        self.counters.bloom_false_positives.fetch_add(1, Relaxed);
+        self.counters.bloom_false_positives.add(1);
     }
 
     pub fn scan(
@@ -163,7 +162,7 @@ impl Tree {
         to: Bound<&[u8]>,
         limit: usize,
     ) -> Result<Vec<(Bytes, Bytes)>, EngineError> {
-        self.counters.reads.fetch_add(1, Relaxed);
+        self.counters.reads.add(1);
         if is_empty(from, to)? || limit == 0 {
             return Ok(Vec::new());
         }

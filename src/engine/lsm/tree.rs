@@ -6,6 +6,7 @@
 
 use super::blob::BlobFile;
 use super::commit::Groups;
+use super::counter::Counter;
 use super::files;
 use super::jobs::Busy;
 use super::limiter::Limiter;
@@ -62,8 +63,8 @@ impl Signals {
 
 #[derive(Debug, Default)]
 pub struct Counters {
-    pub writes: AtomicU64,
-    pub reads: AtomicU64,
+    pub writes: Counter,
+    pub reads: Counter,
     pub wal_bytes: AtomicU64,
     pub wal_syncs: AtomicU64,
     pub flushes: AtomicU64,
@@ -72,8 +73,8 @@ pub struct Counters {
     pub compaction_read_bytes: AtomicU64,
     pub compaction_written_bytes: AtomicU64,
     pub moved_bytes: AtomicU64,
-    pub bloom_negatives: AtomicU64,
-    pub bloom_false_positives: AtomicU64,
+    pub bloom_negatives: Counter,
+    pub bloom_false_positives: Counter,
     pub longest_stall_us: AtomicU64,
     pub slowed_us: AtomicU64,
 }
@@ -273,8 +274,8 @@ impl Tree {
         let tables_per_level = state.version.tables_per_level();
         let memtables = std::iter::once(&state.active).chain(&state.frozen);
         Stats {
-            writes: counters.writes.load(Relaxed),
-            reads: counters.reads.load(Relaxed),
+            writes: counters.writes.get(),
+            reads: counters.reads.get(),
             wal_bytes: counters.wal_bytes.load(Relaxed),
             wal_syncs: counters.wal_syncs.load(Relaxed),
             memtable_bytes: memtables.map(|memtable| memtable.bytes()).sum(),
@@ -294,8 +295,8 @@ impl Tree {
             cache_bytes: self.cache.usage_bytes(),
             cache_hits: self.cache.hits(),
             cache_misses: self.cache.misses(),
-            bloom_negatives: counters.bloom_negatives.load(Relaxed),
-            bloom_false_positives: counters.bloom_false_positives.load(Relaxed),
+            bloom_negatives: counters.bloom_negatives.get(),
+            bloom_false_positives: counters.bloom_false_positives.get(),
             tables_per_level,
             bytes_per_level: state.version.bytes_per_level(),
             longest_stall_us: counters.longest_stall_us.load(Relaxed),
