@@ -1,5 +1,6 @@
 //! quorate: a wind tunnel for Dynamo-style key-value stores.
 
+pub mod amplification;
 pub mod checker;
 pub mod cli;
 pub mod client;

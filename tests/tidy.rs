@@ -106,6 +106,21 @@ const FORBIDDEN: &[(&str, &[&str], &str)] = &[
         "virtual time comes from the agenda and chance from the seed, or nothing can be replayed",
     ),
     (
+        "src/amplification",
+        &[
+            "tokio",
+            "async fn",
+            "std::net",
+            "std::fs",
+            "std::thread",
+            "std::time",
+            "HashMap",
+            "HashSet",
+            "crate::",
+        ],
+        "a model has no clock, no disk and no chance but the seed's, or no two runs are alike",
+    ),
+    (
         "src/checker",
         &[
             "tokio",

@@ -6,6 +6,7 @@
 //!                   ├─► list ─► the registries
 //!                   ├─► report ─► the files of a run
 //!                   ├─► sim ─► a cluster in virtual time
+//!                   ├─► compaction ─► the strategies on table metadata alone
 //!                   └─► experiment ─► a cluster of its own, a load, a report
 //! ```
 //!
@@ -26,6 +27,7 @@
 //! on top of [`crate::client::Client::submit`].
 
 mod access;
+mod compaction;
 mod delete;
 mod experiment;
 mod explore;
@@ -66,6 +68,7 @@ enum Command {
     Report(report::Args),
     Experiment(experiment::Args),
     Sim(sim::Args),
+    Compaction(compaction::Args),
 }
 
 impl Cli {
@@ -83,6 +86,7 @@ impl Cli {
             Command::Report(args) => report::run(args),
             Command::Experiment(args) => experiment::run(args),
             Command::Sim(args) => sim::run(args),
+            Command::Compaction(args) => compaction::run(args),
         }
     }
 }

@@ -33,6 +33,7 @@
 //! * There is no HTML page. The SVG files are self-contained: a page would only place them.
 //! * A run is read into memory whole, about 200 KiB per trial; thousands would want a stream.
 
+pub mod amplification;
 mod card;
 mod csv_files;
 mod error;

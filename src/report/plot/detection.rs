@@ -7,7 +7,7 @@
 use super::Named;
 use super::axis::Axis;
 use super::coordinates::Plane;
-use super::figure::{Entry, Figure, Sample};
+use super::figure::{About, Entry, Figure, Sample};
 use super::measures::{axis_name, line_names};
 use super::panel::{Mark, Panel, Series};
 use super::style;
@@ -65,7 +65,7 @@ fn figure<'a>(run: &'a Run, planes: &[Plane<'_, '_>]) -> Figure<'a> {
     };
     Figure {
         title: "Detection time against mistake rate".into(),
-        info: &run.info,
+        about: About::Run(&run.info),
         panels: vec![panel],
         columns: 1,
         panel_height: 380.0,

@@ -25,9 +25,41 @@ pub(super) enum Sample {
     Expected,
 }
 
+/// What stands under the title and at the foot.
+pub(super) enum About<'a> {
+    /// A run's question and provenance.
+    Run(&'a RunInfo),
+    /// A model's load; it asks no machine, so its foot names none.
+    Model { load: String, foot: String },
+}
+
+impl About<'_> {
+    /// What a title says of where it ran.
+    fn backend(&self) -> Option<&str> {
+        match self {
+            About::Run(info) => info.backend_in_title(),
+            About::Model { .. } => None,
+        }
+    }
+
+    fn question(&self) -> String {
+        match self {
+            About::Run(info) => format!("{}: {}", info.experiment, info.question),
+            About::Model { load, .. } => load.clone(),
+        }
+    }
+
+    fn foot(&self) -> String {
+        match self {
+            About::Run(info) => provenance(info),
+            About::Model { foot, .. } => foot.clone(),
+        }
+    }
+}
+
 pub(super) struct Figure<'a> {
     pub title: String,
-    pub info: &'a RunInfo,
+    pub about: About<'a>,
     /// Row by row.
     pub panels: Vec<Panel>,
     pub columns: usize,
@@ -55,18 +87,16 @@ impl Figure<'_> {
         for note in &self.notes {
             y = paragraph(&mut page, note, y + 8.0, SMALL, style::INK);
         }
-        let foot = provenance(self.info);
-        y = paragraph(&mut page, &foot, y + 12.0, SMALL, style::QUIET);
+        y = paragraph(&mut page, &self.about.foot(), y + 12.0, SMALL, style::QUIET);
         page.height = (y + MARGIN / 2.0).ceil();
         page
     }
 
     fn draw_head(&self, page: &mut Drawing) -> f64 {
-        let backend = self.info.backend_in_title().map_or(String::new(), |it| format!(" · {it}"));
+        let backend = self.about.backend().map_or(String::new(), |it| format!(" · {it}"));
         let title = format!("{}{backend}", self.title);
         page.text(Text::new(title, (MARGIN, 28.0), 20.0, style::INK).bold());
-        let question = format!("{}: {}", self.info.experiment, self.info.question);
-        paragraph(page, &question, 52.0, 13.5, style::QUIET) + 6.0
+        paragraph(page, &self.about.question(), 52.0, 13.5, style::QUIET) + 6.0
     }
 
     fn draw_panels(&self, page: &mut Drawing, top: f64) -> f64 {

@@ -3,7 +3,7 @@
 use super::Named;
 use super::axis::Axis;
 use super::coordinates::Plane;
-use super::figure::{Entry, Figure, Sample};
+use super::figure::{About, Entry, Figure, Sample};
 use super::panel::{Mark, Panel, Series};
 use super::percentiles::capital;
 use super::style;
@@ -40,7 +40,7 @@ fn figure<'a>(run: &'a Run, kind: &Measure, planes: &[Plane<'_, '_>]) -> Figure<
     }
     Figure {
         title: format!("{} · {}", capital(&kind.words()), axes_in_words(planes)),
-        info: &run.info,
+        about: About::Run(&run.info),
         panels,
         columns,
         panel_height: 340.0,

@@ -26,6 +26,7 @@
 //!   few percent. Outlines of the glyphs would make it exact, at several times the size.
 //! * Texts are Latin with the symbols of the embedded subset; others show as boxes in the PNG.
 
+mod amplification;
 mod axis;
 mod coordinates;
 mod detection;
@@ -67,4 +68,20 @@ pub(super) fn draw(dir: &Path, run: &Run) -> Result<(), ReportError> {
         output::png(&figure.drawing, &at("png"))
     })?;
     files::publish(&hidden, &path)
+}
+
+/// Draws what compaction strategies cost into `dir`.
+pub(super) fn draw_amplification(
+    dir: &Path,
+    about: &str,
+    lines: &[super::amplification::Line],
+) -> Result<(), ReportError> {
+    output::register_fonts();
+    let drawing = amplification::figure(about, lines);
+    output::svg(&drawing, &dir.join("amplification.svg"))?;
+    // The bitmap is written in place, so it is made aside and renamed.
+    let hidden = dir.join(".amplification.partial.png");
+    output::png(&drawing, &hidden)?;
+    let path = dir.join("amplification.png");
+    std::fs::rename(&hidden, &path).map_err(ReportError::io("rename to", &path))
 }

@@ -2,7 +2,7 @@
 
 use super::Named;
 use super::axis::{Axis, Scale};
-use super::figure::{Entry, Figure, Sample};
+use super::figure::{About, Entry, Figure, Sample};
 use super::panel::{Limit, Mark, Panel, Series, drawable};
 use super::style;
 use crate::report::files::file_name;
@@ -59,7 +59,7 @@ fn figure<'a>(
     share_latency_axis(&mut panels, "response time (ms, log scale)");
     Figure {
         title: format!("{} latency by percentile · workload {workload}", capital(kind)),
-        info: &run.info,
+        about: About::Run(&run.info),
         panels,
         columns,
         panel_height: 360.0,

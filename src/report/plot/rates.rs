@@ -2,7 +2,7 @@
 
 use super::Named;
 use super::axis::Axis;
-use super::figure::Figure;
+use super::figure::{About, Figure};
 use super::panel::{Limit, Mark, Panel, Series};
 use super::percentiles::{capital, legend, share_latency_axis};
 use super::style;
@@ -82,7 +82,7 @@ fn figure<'a>(
     let has_limits = panels.iter().any(|panel| !panel.limits.is_empty());
     Figure {
         title: format!("Latency against offered rate · workload {workload}"),
-        info: &run.info,
+        about: About::Run(&run.info),
         panels,
         columns: PERCENTILES.len(),
         panel_height: 250.0,

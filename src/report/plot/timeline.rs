@@ -2,7 +2,7 @@
 
 use super::Named;
 use super::axis::Axis;
-use super::figure::{Entry, Figure, Sample};
+use super::figure::{About, Entry, Figure, Sample};
 use super::panel::{Mark, Panel, Series, Span};
 use super::percentiles::{capital, share_latency_axis};
 use super::style::{self, Look};
@@ -60,7 +60,7 @@ fn figure<'a>(run: &'a Run, title: String, trials: &[&Trial]) -> Figure<'a> {
     rates.append(&mut latencies);
     Figure {
         title,
-        info: &run.info,
+        about: About::Run(&run.info),
         panels: rates,
         columns,
         panel_height: 190.0,
