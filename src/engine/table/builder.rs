@@ -1,11 +1,11 @@
 //! Writing a table, once, front to back.
 
 use super::block::BlockBuilder;
-use super::codec::common_prefix;
 use super::filter::Filter;
 use super::footer::Footer;
 use super::hash;
-use super::index::{IndexBuilder, Place, separator};
+use super::index::{IndexBuilder, Place};
+use super::keys::{common_prefix, separator};
 use super::properties::{Origin, Properties, Tally};
 use super::section::{SEAL_BYTES, Sealer};
 use crate::engine::disk::{Folder, Handle, Mode};

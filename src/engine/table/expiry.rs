@@ -1,6 +1,6 @@
 //! When entries expire: few numbers that never promise too much.
 
-use super::codec::{Fields, put_varint};
+use crate::engine::codec::{Fields, put_varint};
 
 /// A picker sees no more than so many buckets.
 const MOST_BUCKETS: usize = 32;

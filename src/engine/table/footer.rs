@@ -9,8 +9,8 @@
 //! which format a table has, although it may not be able to read it.
 
 use super::FORMAT_VERSION;
-use super::codec::Fields;
 use super::index::Place;
+use crate::engine::codec::Fields;
 use xxhash_rust::xxh3::xxh3_64_with_seed;
 
 pub const FOOTER_BYTES: usize = 3 * 12 + 4 + 4 + 8;

@@ -15,13 +15,13 @@
 //! over an array of numbers, which lie close together; only equal heads need a look at the entries.
 
 use super::block::{Malformed, OVERHEAD_BYTES};
-use super::codec::{Fields, common_prefix, put_varint, varint};
+use super::keys::{HEAD_BYTES, common_prefix, head};
+use crate::engine::codec::{Fields, put_varint, varint};
 use bytes::Bytes;
 use std::cmp::Ordering;
 
 /// Partitions are closed at about this size.
 const PARTITION_BYTES: usize = 4 << 10;
-const HEAD_BYTES: usize = 8;
 const END_BYTES: usize = 4;
 const TRAILER_BYTES: usize = 8;
 /// Of an entry without its key, about: two lengths and an offset.
@@ -49,44 +49,6 @@ impl Place {
         let (offset, bytes) = (fields.varint()?, fields.varint()?);
         let place = Place { offset, bytes: u32::try_from(bytes).ok()? };
         fields.is_done().then_some(place)
-    }
-}
-
-/// Replaces `out` by the shortest key that is not below `last` and below `next`, or `last` itself.
-/// `shared` is how many bytes both begin with.
-pub fn separator(last: &[u8], next: &[u8], shared: usize, out: &mut Vec<u8>) {
-    out.clear();
-    let Some(&low) = last.get(shared) else {
-        out.extend_from_slice(last);
-        return;
-    };
-    out.extend_from_slice(&last[..shared]);
-    let high = next.get(shared).copied().unwrap_or(u8::MAX);
-    if low + 1 < high || (low + 1 == high && next.len() > shared + 1) {
-        // The byte where they part, raised by one, is still below the next key.
-        out.push(low + 1);
-        return;
-    }
-    // Else the first byte behind it that can be raised.
-    out.push(low);
-    for byte in &last[shared + 1..] {
-        out.push(byte.saturating_add(1));
-        if *byte < u8::MAX {
-            return;
-        }
-    }
-}
-
-/// The first bytes of a key as a number; missing ones are zeros.
-#[inline]
-fn head(key: &[u8]) -> u64 {
-    match key.first_chunk() {
-        Some(first) => u64::from_be_bytes(*first),
-        None => {
-            let mut padded = [0; HEAD_BYTES];
-            padded[..key.len()].copy_from_slice(key);
-            u64::from_be_bytes(padded)
-        }
     }
 }
 
@@ -286,12 +248,6 @@ mod tests {
     use proptest::prelude::*;
     use std::collections::BTreeSet;
 
-    fn separated(low: &[u8], high: &[u8]) -> Vec<u8> {
-        let mut found = b"rest".to_vec();
-        separator(low, high, common_prefix(low, high), &mut found);
-        found
-    }
-
     fn edgy_key() -> impl Strategy<Value = Vec<u8>> {
         let byte = || prop_oneof![Just(0), Just(254), Just(255), 0..4u8];
         prop_oneof![
@@ -326,15 +282,6 @@ mod tests {
     }
 
     proptest! {
-        #[test]
-        fn a_separator_separates(a in edgy_key(), b in edgy_key()) {
-            prop_assume!(a != b);
-            let (low, high) = if a < b { (a, b) } else { (b, a) };
-            let found = separated(&low, &high);
-            prop_assert!(low <= found && found < high, "{low:?} {found:?} {high:?}");
-            prop_assert!(found.len() <= low.len());
-        }
-
         #[test]
         fn entries_are_found_by_key_and_by_number(
             prefixes in proptest::collection::vec("(common )?prefix", 2),
@@ -378,22 +325,6 @@ mod tests {
             bytes.truncate(cut.index(bytes.len()));
             visit(bytes.into(), &keys);
             visit(random.into(), &keys);
-        }
-    }
-
-    #[test]
-    fn separators_are_short() {
-        for (low, high, expected) in [
-            ("apple pie", "banana", "b"),
-            ("apple pie", "apricot", "apq"),
-            ("user00000017", "user00000018", "user00000017"),
-            ("user00000017 and more", "user00000018", "user00000017!"),
-            ("a", "ab", "a"),
-            ("ab", "b", "ac"),
-            ("ab", "bb", "b"),
-        ] {
-            let found = separated(low.as_bytes(), high.as_bytes());
-            assert_eq!(String::from_utf8(found).unwrap(), expected, "{low} {high}");
         }
     }
 

@@ -1,5 +1,6 @@
 //! Merging sorted sources into one: the newest entry of each key, in key order.
 
+use super::keys::head;
 use crate::engine::EngineError;
 use crate::engine::entry::{Cursor, Item, Rank};
 use bytes::Bytes;
@@ -26,17 +27,6 @@ pub struct MergeCursor<C> {
     sources: Vec<C>,
     /// Those that stand on an entry.
     order: Vec<Head>,
-}
-
-fn prefix(key: &[u8]) -> u64 {
-    match key.first_chunk() {
-        Some(first) => u64::from_be_bytes(*first),
-        None => {
-            let mut padded = [0; 8];
-            padded[..key.len()].copy_from_slice(key);
-            u64::from_be_bytes(padded)
-        }
-    }
 }
 
 impl<C: Cursor> MergeCursor<C> {
@@ -77,7 +67,7 @@ impl<C: Cursor> MergeCursor<C> {
             self.order.remove(at);
             return Ok(());
         }
-        let head = Head { prefix: prefix(cursor.key()), source };
+        let head = Head { prefix: head(cursor.key()), source };
         let behind = &self.order[at + 1..];
         let is_before = |other: &Head| self.compare(*other, head) == Ordering::Less;
         let places = match behind.first() {
@@ -94,7 +84,7 @@ impl<C: Cursor> MergeCursor<C> {
         for (source, cursor) in self.sources.iter_mut().enumerate() {
             cursor.seek(key)?;
             if cursor.is_valid() {
-                self.order.push(Head { prefix: prefix(cursor.key()), source: source as u32 });
+                self.order.push(Head { prefix: head(cursor.key()), source: source as u32 });
             }
         }
         let mut order = std::mem::take(&mut self.order);

@@ -58,12 +58,12 @@
 mod block;
 mod builder;
 mod cache;
-mod codec;
 mod cursor;
 mod expiry;
 mod filter;
 mod footer;
 mod index;
+mod keys;
 mod merge;
 mod properties;
 mod readahead;

@@ -1,7 +1,7 @@
 //! What is known of a table without reading its blocks.
 
-use super::codec::{Fields, put_string, put_varint};
 use super::expiry::Expiry;
+use crate::engine::codec::{Fields, put_string, put_varint};
 use crate::engine::entry::{Item, Kind};
 use bytes::Bytes;
 use std::collections::BTreeMap;

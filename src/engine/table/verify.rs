@@ -1,9 +1,9 @@
 //! Reading a whole table to see whether it is what it says.
 
 use super::block::{Block, BlockCursor};
-use super::codec::common_prefix;
 use super::hash;
 use super::index::Place;
+use super::keys::common_prefix;
 use super::properties::Tally;
 use super::readahead::{Access, BlockReader};
 use super::reader::Table;

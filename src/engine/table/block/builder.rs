@@ -1,8 +1,8 @@
 //! Writing a block.
 
 use super::{CROWDED_BUCKET, EMPTY_BUCKET, EXPIRES, SHARED_ELSEWHERE, TRAILER_BYTES, bucket_of};
+use crate::engine::codec::put_varint;
 use crate::engine::entry::{Item, Kind};
-use crate::engine::table::codec::put_varint;
 
 /// Restart points that a bucket can name.
 const MOST_HASHED_RESTARTS: usize = 254;

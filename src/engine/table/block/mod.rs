@@ -27,7 +27,8 @@ mod tests;
 pub use builder::BlockBuilder;
 pub use cursor::BlockCursor;
 
-use super::codec::{common_prefix, varint};
+use super::keys::common_prefix;
+use crate::engine::codec::varint;
 use crate::engine::entry::{Found, Kind};
 use bytes::Bytes;
 use std::cmp::Ordering;

@@ -2,10 +2,10 @@
 //! them: a verification finds what no checksum can.
 
 use super::block::BlockBuilder;
-use super::codec::common_prefix;
 use super::filter::Filter;
 use super::footer::Footer;
 use super::index::{IndexBuilder, Place};
+use super::keys::common_prefix;
 use super::properties::Tally;
 use super::section::Sealer;
 use super::*;
