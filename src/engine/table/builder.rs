@@ -16,8 +16,8 @@ use bytes::Bytes;
 /// How a table is written.
 #[derive(Clone, Copy, Debug)]
 pub struct Format {
-    /// A data block with its seal is closed before it grows beyond this, uncompressed; so a power of
-    /// two leaves no rest in an allocator's classes. One entry may be larger.
+    /// A data block with its seal is closed before it grows beyond this, uncompressed; so a power
+    /// of two leaves no rest in an allocator's classes. One entry may be larger.
     pub block_bytes: usize,
     /// Entries from one restart point of a data block to the next.
     pub restart_interval: usize,

@@ -4,7 +4,8 @@
 //!   top         [≤ g: partition 0] [≤ p: partition 1] …   in memory, one for thousands of keys
 //!   partition 0 [≤ b: block 0] [≤ d: block 1] … [≤ g: …]  about 4 KiB, read like any block
 //!
-//!   both:  [head u64] … │ [end of entry u32] … │ [entry] … │ prefix │ prefix bytes u32 │ entries u32
+//!   both:  [head u64] … │ [end of entry u32] … │ [entry] …
+//!          │ prefix │ prefix bytes u32 │ entries u32
 //!   entry: key bytes │ key behind the head, if any │ offset │ bytes, as varints
 //! ```
 //!

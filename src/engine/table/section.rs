@@ -89,8 +89,8 @@ impl Sealer {
 /// CRC-32 finds every flipped bit, and at 11 ns per KiB it is the cheapest here that does; xxh3,
 /// compiled for any x86-64, takes three times as long.
 fn checksum(table: u64, offset: u64, bytes: &[u8]) -> u32 {
-    // The multipliers are odd, so that tables and offsets do not repeat each other's seeds; the high
-    // half is where a multiplication mixes best.
+    // The multipliers are odd, so that tables and offsets do not repeat each other's seeds; the
+    // high half is where a multiplication mixes best.
     let seed = table.wrapping_mul(0x9e37_79b9_7f4a_7c15) ^ offset;
     crc32fast::hash(bytes) ^ (seed.wrapping_mul(0xff51_afd7_ed55_8ccd) >> 32) as u32
 }
