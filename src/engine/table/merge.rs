@@ -1,6 +1,6 @@
 //! Merging sorted sources into one: the newest entry of each key, in key order.
 
-use super::keys::head;
+use super::keys::{common_prefix, head};
 use crate::engine::EngineError;
 use crate::engine::entry::{Cursor, Item, Rank};
 use bytes::Bytes;
@@ -9,8 +9,12 @@ use std::cmp::Ordering;
 /// Up to so many sources a walk finds the place of one sooner than a binary search.
 const FEW: usize = 8;
 
-/// A source that stands on an entry, and the beginning of that entry's key as a number, which
-/// decides most comparisons without a look at the keys.
+/// So many comparisons that the prefixes did not decide call for better prefixes.
+const MOST_TIES: u32 = 32;
+
+/// A source that stands on an entry, and a part of that entry's key as a number, which decides most
+/// comparisons without a look at the keys: the eight bytes behind those that all keys at hand begin
+/// with.
 #[derive(Clone, Copy, Debug)]
 struct Head {
     prefix: u64,
@@ -27,12 +31,31 @@ pub struct MergeCursor<C> {
     sources: Vec<C>,
     /// Those that stand on an entry.
     order: Vec<Head>,
+    /// What the keys of all of them begin with.
+    base: Vec<u8>,
+    ties: u32,
 }
 
 impl<C: Cursor> MergeCursor<C> {
     /// Sources may hold the same keys; of one key their ranks must differ.
     pub fn new(sources: Vec<C>) -> Self {
-        MergeCursor { order: Vec::with_capacity(sources.len()), sources }
+        let order = Vec::with_capacity(sources.len());
+        MergeCursor { sources, order, base: Vec::new(), ties: 0 }
+    }
+
+    /// Finds out anew what the keys have in common. One source alone is never compared.
+    fn rebase(&mut self) {
+        self.ties = 0;
+        self.base.clear();
+        let mut keys = self.order.iter().map(|head| self.sources[head.source as usize].key());
+        if let (Some(first), true) = (keys.next(), self.order.len() > 1) {
+            let shared =
+                keys.fold(first.len(), |shared, key| shared.min(common_prefix(first, key)));
+            self.base.extend_from_slice(&first[..shared]);
+        }
+        for entry in &mut self.order {
+            entry.prefix = head(&self.sources[entry.source as usize].key()[self.base.len()..]);
+        }
     }
 
     fn source(&self, head: Head) -> &C {
@@ -67,8 +90,13 @@ impl<C: Cursor> MergeCursor<C> {
             self.order.remove(at);
             return Ok(());
         }
-        let head = Head { prefix: head(cursor.key()), source };
+        match cursor.key().strip_prefix(&self.base[..]) {
+            Some(rest) if self.ties < MOST_TIES => self.order[at].prefix = head(rest),
+            _ => self.rebase(),
+        }
+        let head = self.order[at];
         let behind = &self.order[at + 1..];
+        self.ties += u32::from(behind.first().is_some_and(|next| next.prefix == head.prefix));
         let is_before = |other: &Head| self.compare(*other, head) == Ordering::Less;
         let places = match behind.first() {
             Some(next) if !is_before(next) => 0,
@@ -84,9 +112,10 @@ impl<C: Cursor> MergeCursor<C> {
         for (source, cursor) in self.sources.iter_mut().enumerate() {
             cursor.seek(key)?;
             if cursor.is_valid() {
-                self.order.push(Head { prefix: head(cursor.key()), source: source as u32 });
+                self.order.push(Head { prefix: 0, source: source as u32 });
             }
         }
+        self.rebase();
         let mut order = std::mem::take(&mut self.order);
         order.sort_unstable_by(|a, b| self.compare(*a, *b));
         self.order = order;
@@ -240,6 +269,34 @@ mod tests {
                 prop_assert!(merge.next().is_ok());
             }
         }
+    }
+
+    /// Long beginnings in common, which change along the way, and many ties.
+    #[test]
+    fn families_of_keys_are_merged_one_after_the_other() {
+        let mut model = Model::new();
+        for family in ["", "user", "user of another family", "zzzzzzzzzzzzzzzzzzzz"] {
+            let key =
+                |n: usize| format!("{family}{:012}{}", n * 97, "x".repeat(n % 3)).into_bytes();
+            model.extend((0..700).map(|n| (key(n), Some(n as u8))));
+        }
+        let mut parts = vec![Vec::new(); 5];
+        for (at, (key, value)) in model.iter().enumerate() {
+            let newest = at * at % 5;
+            parts[newest].push((key.clone(), *value));
+            if at % 3 == 0 && newest > 0 {
+                parts[newest - 1].push((key.clone(), None));
+            }
+        }
+        let sources = parts.into_iter().enumerate();
+        let sources = sources.map(|(at, part)| Listed::new(part, (0, 9 - at as u64)));
+        let mut merge = MergeCursor::new(sources.collect());
+        merge.seek(b"").unwrap();
+        for (key, value) in &model {
+            assert_eq!((merge.key(), merge.value().first().copied()), (&key[..], *value));
+            merge.next().unwrap();
+        }
+        assert!(!merge.is_valid());
     }
 
     #[test]
