@@ -4,6 +4,7 @@
 //!   main ─► Cli::run ─► get, put, delete, increment, status ─► client ─► a running cluster
 //!                   ├─► serve ─► server: one node, until it is stopped
 //!                   ├─► list ─► the registries
+//!                   ├─► engine ─► the folder of an engine that is not open
 //!                   ├─► report ─► the files of a run
 //!                   ├─► sim ─► a cluster in virtual time
 //!                   ├─► compaction ─► the strategies on table metadata alone
@@ -29,6 +30,7 @@
 mod access;
 mod compaction;
 mod delete;
+mod engine;
 mod experiment;
 mod explore;
 mod get;
@@ -65,6 +67,7 @@ enum Command {
     Status(status::Args),
     Serve(serve::Args),
     List(list::Args),
+    Engine(engine::Args),
     Report(report::Args),
     Experiment(experiment::Args),
     Sim(sim::Args),
@@ -83,6 +86,7 @@ impl Cli {
             Command::Status(args) => status::run(args),
             Command::Serve(args) => serve::run(args),
             Command::List(args) => list::run(args),
+            Command::Engine(args) => engine::run(args),
             Command::Report(args) => report::run(args),
             Command::Experiment(args) => experiment::run(args),
             Command::Sim(args) => sim::run(args),

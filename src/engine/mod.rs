@@ -43,7 +43,7 @@ pub mod wal;
 pub use config::{Compression, CompressionByLevel, Config, LsmConfig, SyncPolicy};
 #[doc(hidden)]
 pub use lsm::read_manifest;
-pub use lsm::{Background, Lsm};
+pub use lsm::{Background, Lsm, inspect};
 pub use memory::Memory;
 
 use bytes::Bytes;

@@ -224,7 +224,8 @@ pub fn load(folder: &Folder) -> Result<Option<(u64, Contents)>, EngineError> {
     Ok(Some((number, read(&path, number, &bytes)?)))
 }
 
-fn parse_current(line: &[u8]) -> Option<u64> {
+/// The number in a line of `CURRENT`, if it is one.
+pub fn parse_current(line: &[u8]) -> Option<u64> {
     let (name, crc) = std::str::from_utf8(line).ok()?.strip_suffix('\n')?.split_once(' ')?;
     let sound = crc == format!("{:08x}", crc32fast::hash(name.as_bytes()));
     name.parse().ok().filter(|_| sound)

@@ -39,6 +39,7 @@ mod compaction;
 mod counter;
 mod files;
 mod flush;
+pub mod inspect;
 mod jobs;
 mod limiter;
 mod manifest;
@@ -56,7 +57,7 @@ mod version;
 mod tests;
 
 use crate::engine::disk::{Disk, Folder, Real};
-use crate::engine::wal::Salvage;
+use crate::engine::wal::{Replayed, Salvage};
 use crate::engine::{Engine, EngineError, LsmConfig, Peek, Stats, SyncPolicy, Write};
 use bytes::Bytes;
 use options::Options;
@@ -100,6 +101,19 @@ impl Lsm {
         Self::open_on(Arc::new(Real), dir, config, picker, Background::Threads)
     }
 
+    /// Opens a folder whose log has a hole, or is missing: what is before the hole is kept, and
+    /// what is behind it is set aside in files `*.salvaged`. The second answer says what was found.
+    /// A damaged table or manifest is refused as by [`open`](Self::open).
+    pub fn salvage(
+        config: &LsmConfig,
+        dir: &Path,
+        picker: Box<dyn Picker>,
+    ) -> Result<(Self, Replayed), EngineError> {
+        config.check().map_err(|what| EngineError::refused(dir, what))?;
+        let folder = Folder::new(Arc::new(Real), dir);
+        Self::start(folder, Options::new(config), picker, Salvage::Yes)
+    }
+
     /// Opens a folder on some disk.
     pub fn open_on(
         disk: Arc<dyn Disk>,
@@ -124,10 +138,20 @@ impl Lsm {
         picker: Box<dyn Picker>,
         salvage: Salvage,
     ) -> Result<Self, EngineError> {
+        Self::start(folder, options, picker, salvage).map(|(lsm, _)| lsm)
+    }
+
+    fn start(
+        folder: Folder,
+        options: Options,
+        picker: Box<dyn Picker>,
+        salvage: Salvage,
+    ) -> Result<(Self, Replayed), EngineError> {
         let owner = Mutex::new(Some(folder.acquire(files::LOCK)?));
-        let tree = Arc::new(recovery::recover(folder, options, picker, salvage)?);
+        let (tree, replayed) = recovery::recover(folder, options, picker, salvage)?;
+        let tree = Arc::new(tree);
         let threads = if tree.options.inline { Vec::new() } else { background::start(&tree)? };
-        Ok(Lsm { tree, threads: Mutex::new(threads), owner })
+        Ok((Lsm { tree, threads: Mutex::new(threads), owner }, replayed))
     }
 
     /// Moves everything from memory into tables and waits for it.

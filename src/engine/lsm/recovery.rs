@@ -22,13 +22,13 @@ pub fn recover(
     options: Options,
     picker: Box<dyn Picker>,
     salvage: Salvage,
-) -> Result<Tree, EngineError> {
+) -> Result<(Tree, Replayed), EngineError> {
     let files = files::list(&folder)?;
     let (old_number, contents) = match manifest::load(&folder)? {
         Some((number, contents)) => (number, contents),
         None => (0, fresh(&folder, &files)?),
     };
-    let version = open_tables(&folder, &contents, &options)?;
+    let version = open_tables(&folder, &contents, options.pin_index)?;
     let mut memtables = Memtables::new(&options);
     let flushed_sequence = contents.flushed_sequence;
     let replayed = wal::replay(&folder, flushed_sequence, salvage, |sequence, key, item| {
@@ -49,7 +49,7 @@ pub fn recover(
     remove_orphans(&folder, &files, &manifest, &version);
     let state = memtables.into_state(replayed.last_sequence, version);
     let log = Log::start(&folder, log_settings(&options), &replayed)?;
-    Ok(Tree::new(folder, options, picker, state, log, manifest, next_file))
+    Ok((Tree::new(folder, options, picker, state, log, manifest, next_file), replayed))
 }
 
 pub fn log_settings(options: &Options) -> wal::Settings {
@@ -61,7 +61,7 @@ pub fn log_settings(options: &Options) -> wal::Settings {
 }
 
 /// An empty start, unless the folder holds data whose CURRENT was lost.
-fn fresh(folder: &Folder, files: &[(String, Kind)]) -> Result<Contents, EngineError> {
+pub fn fresh(folder: &Folder, files: &[(String, Kind)]) -> Result<Contents, EngineError> {
     let is_data = |kind: &Kind| matches!(kind, Kind::Table(_) | Kind::Log | Kind::Blob(_));
     match files.iter().find(|(_, kind)| is_data(kind)) {
         Some((name, _)) => {
@@ -72,24 +72,16 @@ fn fresh(folder: &Folder, files: &[(String, Kind)]) -> Result<Contents, EngineEr
     }
 }
 
-fn open_tables(
+/// Opens every table that the manifest names, and the files of large values that they point into.
+pub fn open_tables(
     folder: &Folder,
     contents: &Contents,
-    options: &Options,
+    pin_index: bool,
 ) -> Result<Version, EngineError> {
     let mut tables = Vec::with_capacity(contents.tables.len());
     let mut blobs = Blobs::default();
     for (id, place) in &contents.tables {
-        let name = files::table(*id);
-        let table =
-            Table::open(folder, &name, *id, options.pin_index).map_err(|error| match error {
-                EngineError::Io { path, source }
-                    if source.kind() == std::io::ErrorKind::NotFound =>
-                {
-                    EngineError::Refused { path, what: "missing, but the manifest names it".into() }
-                }
-                error => error,
-            })?;
+        let table = open_table(folder, *id, pin_index)?;
         for (number, _) in table.blob_references() {
             if !blobs.contains(*number) {
                 blobs.insert(Arc::new(BlobFile::open(folder, *number)?));
@@ -97,10 +89,23 @@ fn open_tables(
         }
         tables.push(Placed { level: place.level, run: place.run, table: Arc::new(table) });
     }
-    Version::new(tables, blobs).map_err(|id| {
-        let what = "overlaps another table of its run";
-        EngineError::refused(&folder.path_of(&files::table(id)), what)
+    Version::new(tables, blobs).map_err(|id| overlapping(folder, id))
+}
+
+/// Opens a table that the manifest names.
+pub fn open_table(folder: &Folder, id: u64, pin_index: bool) -> Result<Table, EngineError> {
+    Table::open(folder, &files::table(id), id, pin_index).map_err(|error| match error {
+        EngineError::Io { path, source } if source.kind() == std::io::ErrorKind::NotFound => {
+            EngineError::Refused { path, what: "missing, but the manifest names it".into() }
+        }
+        error => error,
     })
+}
+
+/// What is wrong with a table that crosses another one of its run.
+pub fn overlapping(folder: &Folder, id: u64) -> EngineError {
+    let what = "overlaps another table of its run";
+    EngineError::refused(&folder.path_of(&files::table(id)), what)
 }
 
 /// Memtables that are filled from the log, oldest first.

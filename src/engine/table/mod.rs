@@ -90,7 +90,7 @@ pub use properties::{Origin, Properties};
 pub use readahead::Access;
 pub use reader::Table;
 pub use run::RunCursor;
-pub use verify::{Verified, verify};
+pub use verify::{Verified, verify, verify_on};
 
 use xxhash_rust::xxh3::xxh3_64;
 

@@ -30,7 +30,21 @@ pub struct Verified {
 /// The first damage, with file and offset, or the first error of `entry`.
 pub fn verify(
     table: &Table,
+    entry: impl FnMut(&[u8], Item<'_>) -> Result<(), EngineError>,
+) -> Result<Verified, EngineError> {
+    verify_on(table, entry, Err)
+}
+
+/// The same, but each damage goes to `damage`, as does an error of `entry`; where it is taken, the
+/// next block or the next partition is read. What can be compared only where all was read is then
+/// not compared: the gap at the damage, and the counts of the properties.
+///
+/// # Errors
+/// Those of `damage`.
+pub fn verify_on(
+    table: &Table,
     mut entry: impl FnMut(&[u8], Item<'_>) -> Result<(), EngineError>,
+    mut damage: impl FnMut(EngineError) -> Result<(), EngineError>,
 ) -> Result<Verified, EngineError> {
     let mut walk = Walk {
         table,
@@ -38,18 +52,23 @@ pub fn verify(
         last_key: None,
         separator: None,
         tally: Tally::default(),
-        end: 0,
+        end: Some(0),
+        damaged: false,
         found: Verified { bytes: table.bytes(), ..Verified::default() },
     };
     for position in 0..table.top().entries() {
-        let separator = table.top().separator(position);
-        let separator = separator.map_err(table.file().malformed(table.footer().top))?;
-        if let (Some(separator), Some(place)) = (separator, table.partition_place(position)?) {
-            walk.partition(&separator, place, position, &mut entry)?;
-        }
+        let partition = walk.top_entry(position).and_then(|found| match found {
+            Some((separator, place)) => {
+                walk.partition(&separator, place, position, &mut entry, &mut damage)
+            }
+            None => Ok(()),
+        });
+        walk.go_on(partition, &mut damage)?;
     }
-    walk.sections()?;
-    walk.counts()?;
+    if !walk.damaged {
+        let whole = walk.sections().and_then(|()| walk.counts());
+        walk.go_on(whole, &mut damage)?;
+    }
     Ok(Verified { entries: walk.tally.entries, tombstones: walk.tally.tombstones, ..walk.found })
 }
 
@@ -61,8 +80,9 @@ struct Walk<'a> {
     /// Of the last block: what follows is above.
     separator: Option<Vec<u8>>,
     tally: Tally,
-    /// Up to here the file is accounted for.
-    end: u64,
+    /// Up to here the file is accounted for; None behind a damage, until the next section.
+    end: Option<u64>,
+    damaged: bool,
     found: Verified,
 }
 
@@ -77,12 +97,32 @@ impl Walk<'_> {
 
     /// Sections follow each other without a gap.
     fn follow(&mut self, place: Place) -> Result<(), EngineError> {
-        if place.offset != self.end {
-            let expected = format!("a section at {}", self.end);
-            return Err(self.wrong(place.offset, &expected, "its place in the index"));
+        let end = self.end.replace(place.end());
+        match end.filter(|end| *end != place.offset) {
+            Some(end) => {
+                let expected = format!("a section at {end}");
+                Err(self.wrong(place.offset, &expected, "its place in the index"))
+            }
+            None => Ok(()),
         }
-        self.end = place.end();
-        Ok(())
+    }
+
+    /// Tells a damage. Behind it the file is accounted for anew.
+    fn go_on(
+        &mut self,
+        result: Result<(), EngineError>,
+        damage: &mut impl FnMut(EngineError) -> Result<(), EngineError>,
+    ) -> Result<(), EngineError> {
+        let Err(error) = result else { return Ok(()) };
+        (self.damaged, self.end) = (true, None);
+        damage(error)
+    }
+
+    fn top_entry(&self, position: usize) -> Result<Option<(Vec<u8>, Place)>, EngineError> {
+        let table = self.table;
+        let separator = table.top().separator(position);
+        let separator = separator.map_err(table.file().malformed(table.footer().top))?;
+        Ok(separator.zip(table.partition_place(position)?))
     }
 
     fn partition(
@@ -91,6 +131,7 @@ impl Walk<'_> {
         place: Place,
         position: usize,
         entry: &mut impl FnMut(&[u8], Item<'_>) -> Result<(), EngineError>,
+        damage: &mut impl FnMut(EngineError) -> Result<(), EngineError>,
     ) -> Result<(), EngineError> {
         let partition = self.table.file().index(place)?;
         self.found.partitions += 1;
@@ -100,10 +141,8 @@ impl Walk<'_> {
             let block_place = partition.place(at).map_err(malformed())?;
             let separator = partition.separator(at).map_err(malformed())?;
             let (Some(block_place), Some(separator)) = (block_place, separator) else { break };
-            self.follow(block_place)?;
-            let block = self.reader.data(self.table, block_place)?;
-            self.block(block, block_place, entry)?;
-            self.separates(&separator, block_place)?;
+            let read = self.leaf(&separator, block_place, entry);
+            self.go_on(read, damage)?;
             last_separator = separator;
         }
         self.follow(place)?;
@@ -116,6 +155,19 @@ impl Walk<'_> {
             true => Ok(()),
             false => Err(self.wrong(place.offset, "the partition in memory", "another one")),
         }
+    }
+
+    /// A block, where it lies and what leads to it.
+    fn leaf(
+        &mut self,
+        separator: &[u8],
+        place: Place,
+        entry: &mut impl FnMut(&[u8], Item<'_>) -> Result<(), EngineError>,
+    ) -> Result<(), EngineError> {
+        self.follow(place)?;
+        let block = self.reader.data(self.table, place)?;
+        self.block(block, place, entry)?;
+        self.separates(separator, place)
     }
 
     fn block(
@@ -152,7 +204,7 @@ impl Walk<'_> {
             let expected = format!("a key above {}", shown(before));
             return Err(self.wrong(place.offset, &expected, shown(key)));
         }
-        if self.last_key.is_none() && key != self.table.first_key() {
+        if self.last_key.is_none() && !self.damaged && key != self.table.first_key() {
             let expected =
                 format!("{} that the properties name first", shown(self.table.first_key()));
             return Err(self.wrong(place.offset, &expected, shown(key)));
@@ -185,13 +237,12 @@ impl Walk<'_> {
             self.follow(place)?;
         }
         let end = self.table.bytes() - super::footer::FOOTER_BYTES as u64;
-        match self.end == end {
-            true => Ok(()),
-            false => Err(self.wrong(
-                self.end,
-                &format!("a footer at {}", self.end),
-                format!("it at {end}"),
-            )),
+        match self.end.filter(|found| *found != end) {
+            None => Ok(()),
+            Some(found) => {
+                let expected = format!("a footer at {found}");
+                Err(self.wrong(found, &expected, format!("it at {end}")))
+            }
         }
     }
 

@@ -65,6 +65,7 @@ mod start;
 mod upkeep;
 
 pub use log::{Appended, Log, Segment, Settings};
+pub use reader::read_segment;
 pub use record::{
     Change, Changes, Group, HEADER_BYTES as RECORD_HEADER_BYTES, Header as RecordHeader,
     MAX_BATCH_BYTES, MAX_KEY_BYTES, Seal, check_batch, find_headers,

@@ -4,6 +4,7 @@ use super::record::{self, Seal};
 use super::segment::{self, HEADER_BYTES, segment_name};
 use crate::engine::EngineError;
 use crate::engine::disk::{Folder, Handle, Mode};
+use crate::engine::entry::Item;
 use std::path::Path;
 
 const CHUNK_BYTES: usize = 2 << 20;
@@ -101,5 +102,36 @@ impl Reader {
             at += searched as u64;
         }
         Ok(())
+    }
+}
+
+/// Hands over every change of one segment, whether a table holds it or not, in the order in which
+/// they were written, until `each` says that it is enough. It ends where the records end: whether
+/// the log goes on behind a hole is what a replay of all segments tells.
+///
+/// # Errors
+/// The header is damaged, a record with a right check is no list of changes, or an I/O error.
+pub fn read_segment(
+    folder: &Folder,
+    number: u64,
+    mut each: impl FnMut(u64, &[u8], Item<'_>) -> bool,
+) -> Result<(), EngineError> {
+    let mut reader = Reader::open(folder, number, Vec::new())?;
+    let path = reader.path().to_path_buf();
+    loop {
+        let at = reader.at;
+        let Some((header, payload)) = reader.record()? else { return Ok(()) };
+        for (sequence, change) in
+            (header.first_sequence..).zip(record::Changes::new(payload, header.changes))
+        {
+            let change = change.ok_or_else(|| {
+                let found = "malformed bytes under a right check";
+                EngineError::corrupt(&path, at, "a list of changes", found)
+            })?;
+            if !each(sequence, change.key, change.item) {
+                return Ok(());
+            }
+        }
+        reader.at += header.record_bytes() as u64;
     }
 }

@@ -81,7 +81,8 @@ pub fn replay(
 ) -> Result<Replayed, EngineError> {
     let numbers = segment::numbers(&folder.list()?, "wal");
     if numbers.is_empty() && flushed_sequence > 0 && salvage == Salvage::No {
-        let what = "the write-ahead log is missing: no file *.wal; `--salvage` starts a new one";
+        let what = "the write-ahead log is missing: no file *.wal; `quorate engine salvage` starts \
+                    a new one";
         return Err(EngineError::refused(folder.path(), what));
     }
     let mut replay = Replay::new(folder, &numbers, flushed_sequence);
@@ -354,7 +355,8 @@ fn search(
 fn hole(error: EngineError) -> EngineError {
     match error {
         EngineError::Corrupt { path, offset, expected, found } => {
-            let way_out = "`quorate engine verify` tells more, `--salvage` keeps what is before";
+            let way_out = "`quorate engine verify` tells more, `quorate engine salvage` keeps \
+                           what is before";
             EngineError::Corrupt { path, offset, expected, found: format!("{found}; {way_out}") }
         }
         other => other,

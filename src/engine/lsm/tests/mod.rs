@@ -5,6 +5,7 @@ mod concurrency;
 mod crash;
 mod damage;
 mod durability;
+mod inspect;
 mod model;
 
 use super::*;

@@ -105,7 +105,7 @@ fn a_hole_is_refused_and_can_be_salvaged() {
         disk.flip(&path(name), offset + 20, 1);
         let error = replayed(&folder(&disk), flushed, Salvage::No).unwrap_err().to_string();
         assert!(error.contains(&format!("{name}: corrupt at byte {offset}")), "{error}");
-        assert!(error.contains("a hole") && error.contains("--salvage"), "{error}");
+        assert!(error.contains("a hole") && error.contains("engine salvage"), "{error}");
 
         let before = disk.read_raw(&path(name)).unwrap();
         let (found, all) = replayed(&folder(&disk), flushed, Salvage::Yes).unwrap();
