@@ -27,7 +27,9 @@ mod entries;
 mod survey;
 
 pub use entries::{Content, Entries, Entry};
-pub use survey::{BlobFacts, FileFacts, LogFacts, ManifestFacts, SegmentFacts, Survey, TableFacts};
+pub use survey::{
+    BlobFacts, FileFacts, LevelAndRun, LogFacts, ManifestFacts, SegmentFacts, Survey, TableFacts,
+};
 
 use super::files::{self, Kind};
 use super::manifest;

@@ -13,6 +13,9 @@ use crate::engine::wal::{self, Replayed, Salvage, Torn};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+/// Where a table stands; None where there is no manifest that says it.
+pub type LevelAndRun = Option<(u32, u64)>;
+
 /// How much is read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Depth {
@@ -51,8 +54,7 @@ pub struct ManifestFacts {
 #[derive(Clone, Debug)]
 pub struct TableFacts {
     pub name: String,
-    /// Level and run; None where there is no manifest that says it.
-    pub place: Option<(u32, u64)>,
+    pub place: LevelAndRun,
     /// Size of the file.
     pub bytes: u64,
     pub properties: Properties,
@@ -86,7 +88,7 @@ pub struct LogFacts {
     /// Changes that no table holds.
     pub unflushed_changes: u64,
     pub last_sequence: u64,
-    /// Where a write was cut short that nobody was promised anything of, and how much of it is left.
+    /// Where a write was cut short that nobody was promised anything of, and what is left of it.
     pub torn: Option<Torn>,
     pub dropped_bytes: u64,
     /// Other files of the log: spares, segments without records, what a salvage set aside.
@@ -151,7 +153,7 @@ impl Taking<'_> {
     /// Opens the tables that the manifest names or, where there is none, all. Whether each could be
     /// opened, so that what they point to is known.
     fn tables(&mut self, contents: Option<&Contents>) -> bool {
-        let named: Vec<(u64, Option<(u32, u64)>)> = match contents {
+        let named: Vec<(u64, LevelAndRun)> = match contents {
             Some(contents) => {
                 let named = contents.tables.iter();
                 named.map(|(id, place)| (*id, Some((place.level, place.run)))).collect()
@@ -186,7 +188,7 @@ impl Taking<'_> {
     }
 
     /// Tables of one run must not cross.
-    fn crossing(&mut self, opened: &[(Option<(u32, u64)>, Arc<Table>)]) {
+    fn crossing(&mut self, opened: &[(LevelAndRun, Arc<Table>)]) {
         let placed = opened.iter().filter_map(|(place, table)| {
             let (level, run) = (*place)?;
             Some(Placed { level, run, table: Arc::clone(table) })
