@@ -116,6 +116,14 @@ fn a_damaged_table_is_named_with_its_place() {
     let (code, _, said) = run(&["restore", text(&dir), text(&target)]);
     assert_eq!(code, Some(1), "{said}");
     assert!(said.ends_with("quorate: nothing was restored\n") && !target.exists(), "{said}");
+    let length = fs::metadata(&table).unwrap().len() as usize;
+    rot(&table, length - 1);
+    for arguments in [&["salvage", text(&dir)][..], &["snapshot", text(&dir), text(&target)]] {
+        let (code, printed, said) = run(arguments);
+        assert_eq!((code, printed.as_str()), (Some(1), ""), "{said}");
+        assert!(said.starts_with(&format!("damage: {}: corrupt", table.display())), "{said}");
+        assert!(said.contains("quorate: nothing was ") && !target.exists(), "{said}");
+    }
 }
 
 #[test]

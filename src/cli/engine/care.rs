@@ -3,7 +3,7 @@
 use super::look::damage_lines;
 use super::{Place, engine_folder};
 use crate::cli::{FAILED, print, print_json, say};
-use crate::engine::inspect::Inspection;
+use crate::engine::inspect::{Inspection, Survey};
 use crate::engine::{Engine, Lsm, LsmConfig};
 use quorate_strategies::compaction::{Job, Picker, View};
 use serde_json::json;
@@ -51,9 +51,18 @@ impl Picker for Idle {
 pub(super) fn snapshot(args: &Snapshot) -> anyhow::Result<ExitCode> {
     let dir = engine_folder(&args.place.dir);
     // An engine that is opened is made where there is none: this looks first.
-    drop(Inspection::open(&dir)?);
+    let survey = Inspection::open(&dir)?.stats();
+    if !survey.damage.is_empty() {
+        return Ok(refuse(&survey, "nothing was copied"));
+    }
     link(&dir, &args.target)?;
     tell(&args.place, "snapshot", &dir, &args.target)
+}
+
+/// Names every damage.
+fn refuse(survey: &Survey, what: &str) -> ExitCode {
+    say(format!("{}quorate: {what}", damage_lines(survey)));
+    ExitCode::from(FAILED)
 }
 
 fn link(from: &Path, to: &Path) -> anyhow::Result<()> {
@@ -78,8 +87,7 @@ pub(super) fn restore(args: &Restore) -> anyhow::Result<ExitCode> {
     let to = engine_folder(&args.place.dir);
     let survey = Inspection::open(&from)?.verify();
     if !survey.damage.is_empty() {
-        say(format!("{}quorate: nothing was restored", damage_lines(&survey)));
-        return Ok(ExitCode::from(FAILED));
+        return Ok(refuse(&survey, "nothing was restored"));
     }
     link(&from, &to)?;
     tell(&args.place, "restored", &from, &to)
@@ -89,7 +97,11 @@ pub(super) fn salvage(args: &Salvage) -> anyhow::Result<ExitCode> {
     let dir = engine_folder(&args.place.dir);
     let survey = Inspection::open(&dir)?.stats();
     let has_hole = survey.log.as_ref().is_some_and(|log| log.has_hole);
-    if !has_hole && survey.damage.is_empty() {
+    if survey.damage.len() > usize::from(has_hole) {
+        let what = "nothing was salvaged: a salvage mends the log alone, and there is other damage";
+        return Ok(refuse(&survey, what));
+    }
+    if !has_hole {
         let said = "the log has no hole: nothing was changed";
         return say_salvaged(&args.place, json!({"salvaged": false}), said);
     }

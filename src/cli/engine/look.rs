@@ -44,7 +44,7 @@ fn show(survey: &Survey, json: bool, head: String) -> anyhow::Result<ExitCode> {
     Ok(if sound { ExitCode::SUCCESS } else { ExitCode::from(FAILED) })
 }
 
-/// What every damage says, for standard error where there is no table of them.
+/// What every damage says, one line each.
 pub(super) fn damage_lines(survey: &Survey) -> String {
     survey.damage.iter().map(|error| format!("damage: {error}\n")).collect()
 }
@@ -70,6 +70,18 @@ fn place(table: &TableFacts) -> (String, String) {
     table.place.map_or((unknown(), unknown()), |(level, run)| (level.to_string(), run.to_string()))
 }
 
+/// A number with the word for what it counts.
+fn count(number: impl TryInto<u64>, word: &str) -> String {
+    let number = number.try_into().unwrap_or(u64::MAX);
+    let plural = if number == 1 { "" } else { "s" };
+    format!("{number} {word}{plural}")
+}
+
+/// Rows below a heading; nothing where there is no row.
+fn columns(rows: &[Vec<String>], right: &[usize]) -> String {
+    if rows.len() > 1 { text::columns(rows, right) } else { String::new() }
+}
+
 fn tables(survey: &Survey) -> String {
     let mut rows = vec![heading([
         "table",
@@ -79,6 +91,7 @@ fn tables(survey: &Survey) -> String {
         "entries",
         "tombstones",
         "changes",
+        "written (s)",
         "first key",
         "last key",
     ])];
@@ -94,18 +107,29 @@ fn tables(survey: &Survey) -> String {
             properties.entries.to_string(),
             properties.tombstones.to_string(),
             format!("{}–{}", origin.min_sequence, origin.max_sequence),
+            written(origin),
             short(&properties.first_key),
             short(&properties.last_key),
         ]));
     }
-    manifest(survey) + &text::columns(&rows, &[1, 2, 3, 4, 5])
+    manifest(survey) + &columns(&rows, &[1, 2, 3, 4, 5])
+}
+
+/// When the oldest and the newest entry came from memory, in seconds since 1970.
+fn written(origin: table::Origin) -> String {
+    match origin.min_written_s == origin.max_written_s {
+        true => origin.min_written_s.to_string(),
+        false => format!("{}–{}", origin.min_written_s, origin.max_written_s),
+    }
 }
 
 fn manifest(survey: &Survey) -> String {
     match &survey.manifest {
         Some(manifest) => format!(
-            "{}: {} tables hold every change up to {}\n",
-            manifest.name, manifest.tables, manifest.flushed_sequence
+            "{}: {}, with every change up to {}\n",
+            manifest.name,
+            count(manifest.tables, "table"),
+            manifest.flushed_sequence
         ),
         None => "the manifest cannot be read: every table is looked at by itself\n".into(),
     }
@@ -121,7 +145,8 @@ fn levels(survey: &Survey) -> String {
         *entries += table.properties.entries;
     }
     let line = |(level, (tables, bytes, entries)): (&u32, &(u64, u64, u64))| {
-        format!("level {level}: {tables} tables, {bytes} bytes, {entries} entries\n")
+        let tables = count(*tables, "table");
+        format!("level {level}: {tables}, {bytes} bytes, entries: {entries}\n")
     };
     levels.iter().map(line).collect()
 }
@@ -143,19 +168,18 @@ fn checked(survey: &Survey) -> String {
             if table.verified.is_some() { "sound" } else { "DAMAGED" }.into(),
         ]));
     }
-    manifest(survey) + &text::columns(&rows, &[1, 2, 3, 4, 5])
+    manifest(survey) + &columns(&rows, &[1, 2, 3, 4, 5])
 }
 
 fn log(log: Option<&LogFacts>) -> String {
     let Some(log) = log else { return String::new() };
     let mut text = format!(
-        "log: {} segments with {} records of {} bytes; {} changes are in no table; the last change \
-         is {}\n",
-        log.segments.len(),
-        log.records,
+        "log: {} with {} of {} bytes, up to change {}; not in a table: {}\n",
+        count(log.segments.len(), "segment"),
+        count(log.records, "record"),
         log.record_bytes,
-        log.unflushed_changes,
-        log.last_sequence
+        log.last_sequence,
+        count(log.unflushed_changes, "change"),
     );
     if log.has_hole {
         text.push_str("log: this is what is before the damage; `salvage` keeps it\n");
@@ -171,7 +195,8 @@ fn log(log: Option<&LogFacts>) -> String {
     }
     if !log.idle.is_empty() {
         let bytes: u64 = log.idle.iter().map(|file| file.bytes).sum();
-        text.push_str(&format!("log: {} files of {bytes} bytes wait\n", log.idle.len()));
+        let files = count(log.idle.len(), "file");
+        text.push_str(&format!("log: {files} of {bytes} bytes without a record that counts\n"));
     }
     text
 }
@@ -192,8 +217,7 @@ fn rest(survey: &Survey) -> String {
         survey.unchecked.iter().map(|what| format!("not looked at: {what}\n")).collect();
     let verdict = match survey.damage.len() {
         0 => "no damage found\n".to_string(),
-        1 => "1 damage found\n".to_string(),
-        count => format!("{count} damages found\n"),
+        found => format!("{} found\n", count(found, "damage")),
     };
     [
         file("orphan (removed at the next open)", &survey.orphans),
