@@ -20,6 +20,8 @@
 //!   one would change it. An engine that is opened on it meanwhile is met as missing files.
 //! * A log with a hole is not read behind the hole. What is there is found only by a search that
 //!   knows the log's id, which a salvage leaves to be written.
+//! * Entries end at the first block that cannot be read. Who wants those behind it begins at a later
+//!   key: the index leads past the block. A cursor that skips blocks would find the key by itself.
 //! * Nothing is repaired. A table with a damaged block would have to be written anew without that
 //!   block, by somebody who knows that the other replicas have its keys.
 
