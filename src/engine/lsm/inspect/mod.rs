@@ -20,8 +20,8 @@
 //!   one would change it. An engine that is opened on it meanwhile is met as missing files.
 //! * A log with a hole is not read behind the hole. What is there is found only by a search that
 //!   knows the log's id, which a salvage leaves to be written.
-//! * Entries end at the first block that cannot be read. Who wants those behind it begins at a later
-//!   key: the index leads past the block. A cursor that skips blocks would find the key by itself.
+//! * Entries end at the first block that cannot be read. Who wants those behind it begins at a
+//!   later key: the index leads past the block. A cursor that skips blocks would do so by itself.
 //! * Nothing is repaired. A table with a damaged block would have to be written anew without that
 //!   block, by somebody who knows that the other replicas have its keys.
 
@@ -89,8 +89,8 @@ impl Inspection {
     /// log and the tables. The changes that no table holds are in memory meanwhile.
     ///
     /// # Errors
-    /// The bounds begin behind their end; a damage of the manifest, of a table's properties, or of
-    /// the log. A damaged block ends the iteration with its error.
+    /// The bounds begin behind their end; a damage of the manifest, of a table's properties, of the
+    /// log, or of the first block. Another damaged block ends the iteration with its error.
     pub fn entries(
         &self,
         from: Bound<&[u8]>,
