@@ -142,6 +142,7 @@ pub struct Stats {
     pub moved_bytes: u64,
     pub tables: u64,
     pub table_bytes: u64,
+    pub table_entries: u64,
     /// Filters and indexes in memory, beside the cache.
     pub table_memory_bytes: u64,
     pub cache_bytes: u64,

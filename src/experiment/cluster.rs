@@ -171,6 +171,12 @@ impl Cluster {
         sums
     }
 
+    /// Gauges of each node that answers.
+    pub fn gauges(&self) -> Vec<BTreeMap<String, f64>> {
+        let alive = self.nodes.iter().filter(|node| node.ended.is_none() && !node.killed);
+        alive.map(|node| probe::gauges(&node.metrics())).collect()
+    }
+
     /// SIGSTOP or SIGCONT to a node, counted from 1. No effect on one that has ended.
     pub fn signal(&mut self, node: u16, signal: Signal) {
         if let Some(node) = self.nodes.get_mut(node as usize - 1) {
@@ -268,9 +274,14 @@ impl Node {
 
     /// What its process has counted so far; nothing of one that does not answer.
     fn counters(&self) -> BTreeMap<String, f64> {
+        probe::counters(&self.metrics())
+    }
+
+    /// Its page of metrics; empty if it does not answer.
+    fn metrics(&self) -> String {
         match probe::get(self.member.http, "/metrics", PROBE_LIMIT) {
-            Ok((200, page)) => probe::counters(&page),
-            _ => BTreeMap::new(),
+            Ok((200, page)) => page,
+            _ => String::new(),
         }
     }
 

@@ -6,8 +6,9 @@ use super::matrix::Planned;
 use super::spec::Wanted;
 use crate::checker::staleness::Tally;
 use crate::report::measure::{
-    BYTES_PER_OPERATION, DETECTION_TIME_S, MESSAGES_PER_OPERATION, Measure,
-    REQUEST_MESSAGES_PER_OPERATION, STALE_READS_SHARE,
+    BYTES_PER_OPERATION, DETECTION_TIME_S, LONGEST_STALL_MS, MESSAGES_PER_OPERATION, Measure,
+    READS_IN_VAIN_SHARE, REQUEST_MESSAGES_PER_OPERATION, SPACE_AMPLIFICATION, STALE_READS_SHARE,
+    WRITE_AMPLIFICATION,
 };
 use std::collections::BTreeMap;
 
@@ -18,6 +19,8 @@ pub struct Observed<'a> {
     pub acknowledged: u64,
     /// How much the nodes' counters grew over the measured phase.
     pub counters: &'a BTreeMap<String, f64>,
+    /// The gauges of each node at the end.
+    pub gauges: &'a [BTreeMap<String, f64>],
     pub reads: Tally,
     pub noticed: &'a [Noticed],
 }
@@ -30,6 +33,7 @@ pub fn measures(planned: &Planned, seen: &Observed<'_>) -> Vec<Measure> {
             Wanted::Messages => all.extend(messages(seen)),
             Wanted::Staleness => all.extend(staleness(&seen.reads)),
             Wanted::Detection => all.extend(detection(planned, seen.noticed)),
+            Wanted::Storage => all.extend(storage(planned, seen)),
             // Refused when the specification was read.
             Wanted::Gossip => {}
         }
@@ -48,6 +52,31 @@ fn messages(seen: &Observed<'_>) -> Vec<Measure> {
         MESSAGES_PER_OPERATION.ratio(all, seen.acknowledged),
         REQUEST_MESSAGES_PER_OPERATION.ratio(requests, seen.acknowledged),
         BYTES_PER_OPERATION.ratio(sent("bytes"), seen.acknowledged),
+    ]
+    .into_iter()
+    .flatten()
+    .collect()
+}
+
+fn storage(planned: &Planned, seen: &Observed<'_>) -> Vec<Measure> {
+    let grown = |what: &str| {
+        seen.counters.get(&format!("quorate_engine_{what}_total")).copied().unwrap_or_default()
+    };
+    let gauges = |what: &str| {
+        let name = format!("quorate_engine_{what}");
+        seen.gauges.iter().filter_map(move |node| node.get(&name).copied())
+    };
+    let flushed = grown("flushed_bytes");
+    let written = flushed + grown("compaction_written_bytes");
+    let in_vain = grown("bloom_false_positives");
+    let copies = planned.records * planned.cluster.replication.n as u64;
+    let stalls: Vec<f64> = gauges("longest_stall_seconds").map(|s| s * 1e3).collect();
+    let worst = stalls.iter().copied().reduce(f64::max);
+    [
+        WRITE_AMPLIFICATION.ratio(written, flushed as u64),
+        SPACE_AMPLIFICATION.ratio(gauges("table_entries").sum(), copies),
+        READS_IN_VAIN_SHARE.ratio(in_vain, (in_vain + grown("bloom_negatives")) as u64),
+        worst.map(|worst| LONGEST_STALL_MS.of(worst, stalls.len() as u64)),
     ]
     .into_iter()
     .flatten()
@@ -102,7 +131,27 @@ mod tests {
     }
 
     fn observed(counters: &BTreeMap<String, f64>) -> Observed<'_> {
-        Observed { acknowledged: 100, counters, reads: Tally::default(), noticed: &[] }
+        Observed { acknowledged: 100, counters, gauges: &[], reads: Tally::default(), noticed: &[] }
+    }
+
+    #[test]
+    fn storage_is_told_by_what_was_flushed_and_by_record() {
+        let named = |pairs: &[(&str, f64)]| -> BTreeMap<String, f64> {
+            pairs.iter().map(|(name, value)| (format!("quorate_engine_{name}"), *value)).collect()
+        };
+        let counters = named(&[
+            ("flushed_bytes_total", 100.0),
+            ("compaction_written_bytes_total", 250.0),
+            ("bloom_negatives_total", 99.0),
+            ("bloom_false_positives_total", 1.0),
+        ]);
+        let planned = planned("storage");
+        let entries = 1.25 * planned.records as f64;
+        let gauges = [0.002, 0.040, 0.001]
+            .map(|stall| named(&[("table_entries", entries), ("longest_stall_seconds", stall)]));
+        let seen = Observed { gauges: &gauges, ..observed(&counters) };
+        let found: Vec<f64> = measures(&planned, &seen).iter().map(|m| m.value).collect();
+        assert_eq!(found, [3.5, 1.25, 0.01, 40.0]);
     }
 
     #[test]

@@ -29,12 +29,24 @@ pub fn get(address: SocketAddr, path: &str, timeout: Duration) -> Result<(u16, S
 /// Counters are what ends in `_total`; histograms add `_sum` and `_count`. Gauges are no deltas and
 /// are left out.
 pub fn counters(page: &str) -> BTreeMap<String, f64> {
+    samples(page, is_counter)
+}
+
+/// The gauges of a Prometheus page, by name; samples of one name are summed over their labels.
+pub fn gauges(page: &str) -> BTreeMap<String, f64> {
+    samples(page, |name| !is_counter(name) && !name.ends_with("_bucket"))
+}
+
+fn is_counter(name: &str) -> bool {
+    ["_total", "_sum", "_count"].iter().any(|end| name.ends_with(end))
+}
+
+fn samples(page: &str, wanted: impl Fn(&str) -> bool) -> BTreeMap<String, f64> {
     let mut all = BTreeMap::new();
     for line in page.lines().filter(|line| line.starts_with("quorate_")) {
         let Some((series, value)) = line.rsplit_once(' ') else { continue };
         let name = series.split('{').next().unwrap_or(series);
-        let counts = ["_total", "_sum", "_count"].iter().any(|end| name.ends_with(end));
-        if let (true, Ok(value)) = (counts, value.parse::<f64>()) {
+        if let (true, Ok(value)) = (wanted(name), value.parse::<f64>()) {
             *all.entry(name.to_string()).or_insert(0.0) += value;
         }
     }

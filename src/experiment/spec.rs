@@ -96,6 +96,9 @@ pub enum Wanted {
     /// How far and at what cost news travels: rounds until all know that a node has started again,
     /// bytes by node and second. Simulation only; needs a `kill` with `restart_after_s`.
     Gossip,
+    /// What the engines write, read in vain and hold, by what they were given; and their longest
+    /// stall. Real nodes only.
+    Storage,
 }
 
 /// What the nodes are.

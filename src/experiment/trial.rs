@@ -41,6 +41,8 @@ struct Seen {
     cut: bool,
     processes: Vec<ProcessUse>,
     counters: BTreeMap<String, f64>,
+    /// Of each node, at the end.
+    gauges: Vec<BTreeMap<String, f64>>,
     faults: Injected,
 }
 
@@ -91,6 +93,7 @@ impl Bench<'_> {
         let observed = Observed {
             acknowledged: acknowledged.sum(),
             counters: &seen.counters,
+            gauges: &seen.gauges,
             reads: measured.reads,
             noticed: &seen.faults.noticed,
         };
@@ -134,7 +137,8 @@ impl Bench<'_> {
             (name, end - begin)
         };
         let counters = after.into_iter().map(delta).filter(|(_, delta)| *delta > 0.0).collect();
-        Ok(Some(Seen { cut, processes, counters, faults: timeline.finish() }))
+        let gauges = self.cluster.gauges();
+        Ok(Some(Seen { cut, processes, counters, gauges, faults: timeline.finish() }))
     }
 
     /// Waits until `end_s` after the load's origin and injects faults on the way. False:

@@ -284,6 +284,11 @@ fn check_measure(
             };
             Err(source.error(&field, message))
         }
+        Wanted::Storage if spec.backend == Backend::Processes => Ok(()),
+        Wanted::Storage => {
+            let message = "simulated nodes have no tables; allowed: on real processes";
+            Err(source.error(&field, message))
+        }
         Wanted::Staleness if record_bytes >= STAMP_BYTES => Ok(()),
         Wanted::Staleness => {
             let message = format!(

@@ -76,6 +76,32 @@ pub const STALE_READS_SHARE: Quantity = Quantity {
             before the read began, by reads that could be judged",
 };
 
+pub const WRITE_AMPLIFICATION: Quantity = Quantity {
+    name: "write_amplification",
+    unit: "bytes by byte",
+    about: "bytes that flushes and compactions wrote to tables, by byte that was flushed",
+};
+
+pub const SPACE_AMPLIFICATION: Quantity = Quantity {
+    name: "space_amplification",
+    unit: "entries by record",
+    about: "entries in the tables of all nodes at the end, by record and replica",
+};
+
+pub const READS_IN_VAIN_SHARE: Quantity = Quantity {
+    name: "reads_in_vain_share",
+    unit: "share",
+    about: "tables that a filter let pass although they did not hold the key, by those that did not \
+            hold it",
+};
+
+pub const LONGEST_STALL_MS: Quantity = Quantity {
+    name: "longest_stall_ms",
+    unit: "ms",
+    about: "the longest time that a commit waited for room in memory or on level 0; a sample is one \
+            node, the value is the worst since it started",
+};
+
 pub const DETECTION_TIME_S: Quantity = Quantity {
     name: "detection_time_s",
     unit: "s",

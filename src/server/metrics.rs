@@ -288,6 +288,10 @@ fn engine(page: &mut Page, stats: &Stats) -> Outcome {
             "Bytes written by them",
             stats.compaction_written_bytes,
         ),
+        ("engine_moved_bytes", "Bytes that changed their level unwritten", stats.moved_bytes),
+        ("engine_cache_hits", "Blocks found in the cache", stats.cache_hits),
+        ("engine_cache_misses", "Blocks read from the disk", stats.cache_misses),
+        ("engine_slowed_us", "What commits waited in small steps", stats.slowed_us),
         ("engine_bloom_negatives", "Tables that a filter ruled out", stats.bloom_negatives),
         ("engine_bloom_false_positives", "Tables read in vain", stats.bloom_false_positives),
     ] {
@@ -295,6 +299,10 @@ fn engine(page: &mut Page, stats: &Stats) -> Outcome {
     }
     page.gauge("engine_memtable_bytes", "Bytes in memtables", stats.memtable_bytes as f64)?;
     page.gauge("engine_table_bytes", "Bytes in sorted tables", stats.table_bytes as f64)?;
+    page.gauge("engine_table_entries", "Entries in sorted tables", stats.table_entries as f64)?;
+    let memory = "Filters and indexes in memory, beside the cache";
+    page.gauge("engine_table_memory_bytes", memory, stats.table_memory_bytes as f64)?;
+    page.gauge("engine_cache_bytes", "Bytes in the block cache", stats.cache_bytes as f64)?;
     let stall_s = stats.longest_stall_us as f64 / 1e6;
     page.gauge("engine_longest_stall_seconds", "Longest wait of a commit for a flush", stall_s)?;
     let mut family = page.family("engine_tables", "Sorted tables by level", MetricType::Gauge)?;

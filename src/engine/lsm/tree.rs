@@ -287,6 +287,7 @@ impl Tree {
             moved_bytes: counters.moved_bytes.load(Relaxed),
             tables: tables_per_level.iter().sum(),
             table_bytes: state.version.tables().map(|placed| placed.table.bytes()).sum(),
+            table_entries: state.version.entries_per_level().iter().sum(),
             table_memory_bytes: state
                 .version
                 .tables()

@@ -37,6 +37,8 @@ pub fn measures(planned: &Planned, measured: &Measured, seen: &Seen) -> Vec<Meas
         match one {
             Wanted::Messages => all.extend(messages(measured, seen)),
             Wanted::Staleness => all.extend(staleness(&measured.reads)),
+            // Refused when the specification was read.
+            Wanted::Storage => {}
             Wanted::Detection => all.extend(detection(&seen.opinions, planned)),
             Wanted::Gossip => all.extend(gossip(planned, measured.measured_s, seen)),
         }
