@@ -91,15 +91,15 @@ pub const SPACE_AMPLIFICATION: Quantity = Quantity {
 pub const READS_IN_VAIN_SHARE: Quantity = Quantity {
     name: "reads_in_vain_share",
     unit: "share",
-    about: "tables that a filter let pass although they did not hold the key, by those that did not \
-            hold it",
+    about: "tables that a filter let pass although they did not hold the key, by those that did \
+            not hold it",
 };
 
 pub const LONGEST_STALL_MS: Quantity = Quantity {
     name: "longest_stall_ms",
     unit: "ms",
-    about: "the longest time that a commit waited for room in memory or on level 0; a sample is one \
-            node, the value is the worst since it started",
+    about: "the longest time that a commit waited for room in memory or on level 0; a sample is \
+            one node, the value is the worst since it started",
 };
 
 pub const DETECTION_TIME_S: Quantity = Quantity {

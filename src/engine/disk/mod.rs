@@ -2,7 +2,7 @@
 //!
 //! ```text
 //!   engine ─► Folder ─► Disk, File ─┬─► real        files of the operating system
-//!             names errors          └─► simulated   files in memory that forget, tear, rot and fill
+//!             names errors          └─► simulated   in memory; it forgets, tears, rots and fills
 //! ```
 //!
 //! An engine keeps all its files in one folder and names them; [`Folder`] adds the path to every

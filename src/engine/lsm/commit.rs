@@ -1,7 +1,7 @@
 //! Commits: alone where nobody waits for the disk, in groups where everybody does.
 //!
 //! ```text
-//!   durability `always`:   join the open group ─ first one leads ─► log ─► fdatasync ─► memtable ─► wake all
+//!   `always`:              join the open group ─ the first leads ─► log ─► fdatasync ─► memtable
 //!   `interval`, `never`:   log ─► memtable
 //! ```
 //!

@@ -1,7 +1,7 @@
 //! The newest entries, in memory: hash tables for point operations, order made only when asked for.
 //!
 //! ```text
-//!   put, get ─► hash of the key ─► one of 16 shards ─► hash table: key ─► place in the shard's arena
+//!   put, get ─► hash of the key ─► one of 16 shards ─► hash table: key ─► place in its arena
 //!   scan ─────► sorted lists of keys, made of the keys that came since the last scan
 //!   flush ────► all places, sorted once
 //! ```
@@ -57,7 +57,8 @@ const NEWEST: Rank = (0, 0);
 pub struct Memtable {
     shards: [RwLock<Shard>; SHARDS],
     hash: KeyHash,
-    /// Held by many from the log on until their batch is applied; by the flush, which waits for all.
+    /// Held by many from the log on until their batch is applied; by the flush, which waits for
+    /// all.
     pins: RwLock<()>,
     /// Held by many while they apply a batch, by one who must see whole batches.
     gate: RwLock<()>,

@@ -1,7 +1,8 @@
 //! A sixteenth of a memtable: a hash table of places, and the arena that they are in.
 //!
 //! ```text
-//!   entry in the arena: sequence u64 │ expires u64 │ room u32 │ value bytes u32 │ key bytes u16 │ kind u8 │ key │ value
+//!   entry: sequence u64 │ expires u64 │ room u32 │ value bytes u32 │ key bytes u16 │ kind u8
+//!          │ key │ value
 //! ```
 //!
 //! `room` is what the value may grow to in its place. A large value is kept apart: its place holds

@@ -51,7 +51,8 @@
 //!   memory it would become partitions of its own, as the index has them.
 //! * The cache has no priorities; partitions stay in it because they are asked for so often. Blocks
 //!   of a table that a compaction has replaced stay until they are evicted.
-//! * A table that is being written holds 8 bytes per key for its filter. It could be built in parts.
+//! * A table that is being written holds 8 bytes per key for its filter. It could be built in
+//!   parts.
 //! * Two readers that miss the same block at once both read it.
 //! * Filters and blocks use a hash without a secret: who chooses keys that collide in it makes the
 //!   filter answer "maybe" for them, which costs a read.
