@@ -4,7 +4,7 @@ use super::{Each, Store};
 use crate::Outcome;
 use crate::settings::{Compression, Settings};
 use bytes::Bytes;
-use quorate::engine::{self, Engine, Lsm, LsmConfig, SyncPolicy, Write};
+use quorate::engine::{self, CompressionByLevel, Engine, Lsm, LsmConfig, SyncPolicy, Write};
 use quorate_strategies::Choice;
 use quorate_strategies::compaction::Compaction;
 use std::ops::Bound;
@@ -21,10 +21,10 @@ pub fn open(settings: &Settings, folder: &Path, synced: bool) -> Outcome<Quorate
         block_kib: settings.block_kib,
         bloom_bits: settings.bloom_bits,
         cache_mib: settings.cache_mib,
-        compression: match settings.compression {
+        compression: CompressionByLevel::Every(match settings.compression {
             Compression::None => engine::Compression::None,
             Compression::Lz4 => engine::Compression::Lz4,
-        },
+        }),
         ..LsmConfig::default()
     };
     Ok(Quorate(Lsm::open(&config, folder, Choice::<Compaction>::default().build())?))
