@@ -21,6 +21,8 @@ pub fn open(settings: &Settings, folder: &Path, synced: bool) -> Outcome<Quorate
         block_kib: settings.block_kib,
         bloom_bits: settings.bloom_bits,
         cache_mib: settings.cache_mib,
+        // As those of the peers are.
+        pin_index: true,
         compression: CompressionByLevel::Every(match settings.compression {
             Compression::None => engine::Compression::None,
             Compression::Lz4 => engine::Compression::Lz4,
