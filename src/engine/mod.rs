@@ -48,7 +48,7 @@ pub use memory::Memory;
 
 use bytes::Bytes;
 use quorate_strategies::compaction::Picker;
-use std::ops::Bound;
+use std::ops::{Bound, ControlFlow};
 use std::path::Path;
 use std::sync::Arc;
 
@@ -195,6 +195,23 @@ pub trait Engine: Send + Sync {
         to: Bound<&[u8]>,
         limit: usize,
     ) -> Result<Vec<(Bytes, Bytes)>, EngineError>;
+
+    /// The same, shown one after the other where they lie, without a copy, until `each` breaks off.
+    /// Returns how many were shown.
+    ///
+    /// # Errors
+    /// As for `scan`; what was shown before an error is right.
+    fn scan_with(
+        &self,
+        from: Bound<&[u8]>,
+        to: Bound<&[u8]>,
+        limit: usize,
+        each: &mut dyn FnMut(&[u8], &[u8]) -> ControlFlow<()>,
+    ) -> Result<usize, EngineError> {
+        let found = self.scan(from, to, limit)?;
+        let last = found.iter().position(|(key, value)| each(key, value).is_break());
+        Ok(last.map_or(found.len(), |last| last + 1))
+    }
 
     fn stats(&self) -> Stats;
 

@@ -7,7 +7,7 @@ use bytes::Bytes;
 use quorate::engine::{self, CompressionByLevel, Engine, Lsm, LsmConfig, SyncPolicy, Write};
 use quorate_strategies::Choice;
 use quorate_strategies::compaction::Compaction;
-use std::ops::Bound;
+use std::ops::{Bound, ControlFlow};
 use std::path::Path;
 
 pub const ABOUT: &str = "the default compaction strategy with its default settings";
@@ -46,11 +46,17 @@ impl Store for Quorate {
     }
 
     fn scan(&self, from: &[u8], limit: usize, each: &mut Each<'_>) -> Outcome<usize> {
-        let found = self.0.scan(Bound::Included(from), Bound::Unbounded, limit)?;
-        for (key, value) in &found {
-            each(key, value)?;
-        }
-        Ok(found.len())
+        let mut shown = Ok(());
+        let count = self.0.scan_with(
+            Bound::Included(from),
+            Bound::Unbounded,
+            limit,
+            &mut |key, value| {
+                shown = each(key, value);
+                if shown.is_ok() { ControlFlow::Continue(()) } else { ControlFlow::Break(()) }
+            },
+        )?;
+        shown.map(|()| count)
     }
 
     fn settle(&self) -> Outcome<()> {

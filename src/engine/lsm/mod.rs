@@ -64,7 +64,7 @@ use options::Options;
 use parking_lot::Mutex;
 use quorate_strategies::compaction::Picker;
 use std::any::Any;
-use std::ops::Bound;
+use std::ops::{Bound, ControlFlow};
 use std::path::Path;
 use std::sync::Arc;
 use std::thread::JoinHandle;
@@ -208,6 +208,16 @@ impl Engine for Lsm {
         limit: usize,
     ) -> Result<Vec<(Bytes, Bytes)>, EngineError> {
         self.tree.scan(from, to, limit)
+    }
+
+    fn scan_with(
+        &self,
+        from: Bound<&[u8]>,
+        to: Bound<&[u8]>,
+        limit: usize,
+        each: &mut dyn FnMut(&[u8], &[u8]) -> ControlFlow<()>,
+    ) -> Result<usize, EngineError> {
+        self.tree.scan_with(from, to, limit, each)
     }
 
     fn stats(&self) -> Stats {

@@ -2,12 +2,12 @@
 
 use super::blob::Pointer;
 use super::tree::{State, Tree};
-use crate::engine::entry::{Cursor, Found, Kind, Rank};
+use crate::engine::entry::{Cursor, Found, Item, Kind, Rank};
 use crate::engine::memtable::{CopiedCursor, MemtableCursor};
 use crate::engine::table::{self, MergeCursor, RunCursor, Table};
 use crate::engine::{EngineError, Peek, is_empty};
 use bytes::Bytes;
-use std::ops::Bound;
+use std::ops::{Bound, ControlFlow};
 use std::sync::Arc;
 
 impl State {
@@ -27,51 +27,49 @@ enum Source {
     Run(RunCursor),
 }
 
-impl Source {
-    fn cursor(&self) -> &dyn Cursor {
-        match self {
-            Source::Active(cursor) => cursor,
-            Source::Frozen(cursor) => cursor,
-            Source::Run(cursor) => cursor,
+/// One call for whichever source it is: through a table of functions, nothing of a walk would be
+/// inlined.
+macro_rules! of {
+    ($source:expr, $cursor:ident => $call:expr) => {
+        match $source {
+            Source::Active($cursor) => $call,
+            Source::Frozen($cursor) => $call,
+            Source::Run($cursor) => $call,
         }
-    }
-
-    fn cursor_mut(&mut self) -> &mut dyn Cursor {
-        match self {
-            Source::Active(cursor) => cursor,
-            Source::Frozen(cursor) => cursor,
-            Source::Run(cursor) => cursor,
-        }
-    }
+    };
 }
 
 impl Cursor for Source {
     fn seek(&mut self, key: &[u8]) -> Result<(), EngineError> {
-        self.cursor_mut().seek(key)
+        of!(self, cursor => cursor.seek(key))
     }
 
+    #[inline]
     fn next(&mut self) -> Result<(), EngineError> {
-        self.cursor_mut().next()
+        of!(self, cursor => cursor.next())
     }
 
+    #[inline]
     fn is_valid(&self) -> bool {
-        self.cursor().is_valid()
+        of!(self, cursor => cursor.is_valid())
     }
 
+    #[inline]
     fn key(&self) -> &[u8] {
-        self.cursor().key()
+        of!(self, cursor => cursor.key())
     }
 
-    fn item(&self) -> crate::engine::entry::Item<'_> {
-        self.cursor().item()
+    #[inline]
+    fn item(&self) -> Item<'_> {
+        of!(self, cursor => cursor.item())
     }
 
     fn value(&self) -> Bytes {
-        self.cursor().value()
+        of!(self, cursor => cursor.value())
     }
 
     fn rank(&self) -> Rank {
-        self.cursor().rank()
+        of!(self, cursor => cursor.rank())
     }
 }
 
@@ -162,9 +160,58 @@ impl Tree {
         to: Bound<&[u8]>,
         limit: usize,
     ) -> Result<Vec<(Bytes, Bytes)>, EngineError> {
+        // One allocation for all keys.
+        let (mut keys, mut values) = (Vec::new(), Vec::with_capacity(limit.min(1_024)));
+        self.walk(from, to, limit, |state, merge| {
+            if let Some(value) = self.value_of(state, merge.item().kind, merge.value())? {
+                keys.extend_from_slice(merge.key());
+                values.push((keys.len(), value));
+            }
+            let full = values.len() == limit;
+            Ok(if full { ControlFlow::Break(()) } else { ControlFlow::Continue(()) })
+        })?;
+        let keys = Bytes::from(keys);
+        let mut start = 0;
+        let key_of = |(end, value)| (keys.slice(std::mem::replace(&mut start, end)..end), value);
+        Ok(values.into_iter().map(key_of).collect())
+    }
+
+    pub fn scan_with(
+        &self,
+        from: Bound<&[u8]>,
+        to: Bound<&[u8]>,
+        limit: usize,
+        each: &mut dyn FnMut(&[u8], &[u8]) -> ControlFlow<()>,
+    ) -> Result<usize, EngineError> {
+        let mut shown = 0;
+        self.walk(from, to, limit, |state, merge| {
+            let item = merge.item();
+            let flow = match item.kind {
+                Kind::Tombstone => return Ok(ControlFlow::Continue(())),
+                Kind::Value => each(merge.key(), item.value),
+                Kind::Pointer => match self.value_of(state, item.kind, merge.value())? {
+                    Some(value) => each(merge.key(), &value),
+                    None => return Ok(ControlFlow::Continue(())),
+                },
+            };
+            shown += 1;
+            Ok(if shown == limit { ControlFlow::Break(()) } else { flow })
+        })?;
+        Ok(shown)
+    }
+
+    /// Shows `take` the newest entry of each key within the bounds, until it has enough; `limit` is
+    /// how many it may take.
+    fn walk(
+        &self,
+        from: Bound<&[u8]>,
+        to: Bound<&[u8]>,
+        limit: usize,
+        mut take: impl FnMut(&State, &MergeCursor<Source>) -> Result<ControlFlow<()>, EngineError>,
+    ) -> Result<(), EngineError> {
         self.counters.reads.add(1);
         if is_empty(from, to)? || limit == 0 {
-            return Ok(Vec::new());
+            return Ok(());
         }
         let state = self.state.load_full();
         let mut merge = MergeCursor::new(self.sources(&state, from, to, limit));
@@ -179,17 +226,13 @@ impl Tree {
         {
             merge.next()?;
         }
-        let mut found = Vec::with_capacity(limit.min(1_024));
         while merge.is_valid() && !is_behind(to, merge.key()) {
-            if let Some(value) = self.value_of(&state, merge.item().kind, merge.value())? {
-                found.push((Bytes::copy_from_slice(merge.key()), value));
-                if found.len() == limit {
-                    break;
-                }
+            if take(&state, &merge)?.is_break() {
+                break;
             }
             merge.next()?;
         }
-        Ok(found)
+        Ok(())
     }
 
     fn sources(
