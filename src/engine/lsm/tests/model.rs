@@ -81,6 +81,14 @@ fn check_scan(engine: &dyn Engine, model: &BTreeMap<Bytes, Bytes>, from: u8, to:
             continue;
         };
         let found = engine.scan(from, to, limit).unwrap();
+        let mut shown = Vec::new();
+        let count = engine.scan_with(from, to, limit, &mut |key, value| {
+            shown.push((Bytes::copy_from_slice(key), Bytes::copy_from_slice(value)));
+            ControlFlow::Continue(())
+        });
+        assert_eq!((count.unwrap(), &shown), (found.len(), &found));
+        let first = engine.scan_with(from, to, limit, &mut |_, _| ControlFlow::Break(()));
+        assert_eq!(first.unwrap(), found.len().min(1), "it ends where it is told to");
         let expected: Vec<(Bytes, Bytes)> = if empty {
             Vec::new()
         } else {
