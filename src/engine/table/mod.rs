@@ -77,7 +77,7 @@ mod tests;
 mod verify;
 
 #[doc(hidden)]
-pub use block::{Block, BlockCursor};
+pub use block::{Block, BlockBuilder, BlockCursor};
 pub use builder::{Format, TableBuilder};
 pub use cache::BlockCache;
 pub use cursor::TableCursor;

@@ -1,4 +1,4 @@
-//! The engine's parts by themselves: where the time of a put or a get goes.
+//! The write-ahead log by itself: appending, with and without an `fdatasync`, and reading it back.
 
 use super::{RECORDS, VALUE_BYTES, key};
 use bytes::Bytes;
