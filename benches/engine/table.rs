@@ -16,8 +16,8 @@ use std::sync::Arc;
 
 const VALUE: [u8; VALUE_BYTES] = [7; VALUE_BYTES];
 const ITEM: Item<'static> = Item { kind: Kind::Value, expires_s: 0, value: &VALUE };
-const BLOCK_BYTES: usize = 4 << 10;
-const RESTART_INTERVAL: usize = 16;
+/// As the tree writes its tables.
+const RESTART_INTERVAL: usize = 8;
 /// Runs that are merged; as few as a small leveled tree has, and as many as level 0 may pile up.
 const RUNS: [usize; 3] = [2, 8, 32];
 
@@ -32,7 +32,7 @@ fn fill(builder: &mut BlockBuilder, keys: &[Bytes], hash_index: bool) -> usize {
     builder.clear();
     let mut last: &[u8] = &[];
     for (at, key) in keys.iter().enumerate() {
-        if builder.bytes_with(key, ITEM) > BLOCK_BYTES {
+        if builder.bytes_with(key, ITEM) > Format::default().block_bytes {
             return at;
         }
         let shared = last.iter().zip(key).take_while(|(a, b)| a == b).count();

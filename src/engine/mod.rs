@@ -17,16 +17,18 @@
 //! * A read sees every write whose commit has returned, and none that is not yet as durable as
 //!   the `sync` setting promises: what a reader was shown cannot be taken back by a crash.
 //! * A wrong byte on disk is an error with file and offset, never a wrong value.
-//! * After an I/O error nothing more is written; reads go on.
+//! * After an I/O error of a write, a flush or a compaction nothing more is written; reads go on.
 //!
 //! # Caveats: what is left out, and what it would take
 //!
 //! * No snapshots for several reads, and no transactions: the record's merge happens above, under
-//!   the node's single thread. Snapshots would keep several versions of a key, which the sequence
-//!   numbers already tell apart.
+//!   the node's single thread. Snapshots would keep several versions of a key: memtables keep the
+//!   newest alone, and the entries of tables would need sequence numbers of their own.
 //! * One folder is one engine on one disk. Several disks would be several engines below a router
 //!   by token.
-//! * After a full disk the process has to be restarted: the engine does not try again by itself.
+//! * An error is final, that of a full disk, too: the engine stays read-only until its folder is
+//!   opened again, which for a node means a restart. To go on by itself it would have to know that
+//!   what failed left nothing behind, which a failed synchronisation never tells.
 
 mod codec;
 mod config;

@@ -23,14 +23,18 @@
 //! * The newest entry of a key is in the first place of the lookup order that knows the key:
 //!   active, frozen newest first, levels from 0 on (`version.rs`).
 //! * A tombstone goes only when no table outside its job could hold an older entry of the key.
-//! * Memory and level 0 are bounded. Commits are slowed before they have to wait (`pace.rs`).
+//! * Memory is bounded, and so is level 0 as long as the picker has jobs for it. Commits are slowed
+//!   before they have to wait (`pace.rs`).
 //!
 //! # Caveats: what is left out, and what it would take
 //!
-//! * No scrubbing: a corrupt block is found when it is read, compacted or verified, and then stops
-//!   compaction of its table.
-//! * A reader's snapshot is of tables and memtables, not of sequence numbers: two scans of one
-//!   reader may see different states.
+//! * No scrubbing: a corrupt block is found when it is read, compacted or verified. A read that
+//!   meets it fails alone; a compaction that does turns the engine read-only, since it would meet
+//!   it again and again. To go on it would have to leave the table out of all jobs.
+//! * One scan sees one state. There is no handle that keeps a state for several reads: two scans
+//!   may see different ones.
+//! * One thread flushes. Several memtables that wait are flushed one after the other.
+//! * The limits of level 0, 12 runs to slow commits and 36 to stop them, are no settings.
 
 mod background;
 mod blob;

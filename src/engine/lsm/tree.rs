@@ -1,8 +1,8 @@
 //! What the threads of an engine share, and the rules by which it changes.
 //!
 //! Readers take one snapshot and need no lock: memtables and tables together, so that an entry is
-//! never in between. The locks, in the order in which they may nest: `picking`, `manifest`, `log`,
-//! `signals`.
+//! never in between. The locks, in the order in which they may nest: `manifest`, `log`, `signals`,
+//! `busy`.
 
 use super::blob::BlobFile;
 use super::commit::Groups;

@@ -9,7 +9,7 @@
 //! An entry of a level is newer than any entry of the same key in a level below. Within a level,
 //! tables that overlap have sequence numbers that do not interleave, and the one with the higher
 //! ones is met first; a job that would break either is refused before it runs
-//! (`compaction::check`). So the first table that knows a key is right, and the tables need not
+//! (`jobs::check`). So the first table that knows a key is right, and the tables need not
 //! keep a sequence number for each entry. These sequence numbers are the order of this engine's
 //! own commits: a replayed hint that carries an old version of a record is a new commit here, and
 //! which version survives was decided above, before the commit.

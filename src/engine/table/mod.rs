@@ -8,8 +8,9 @@
 //!          memory    memory       cache        cache
 //! ```
 //!
-//! * A **block** is 4 to 16 KiB of entries in the order of their keys, with shared prefixes,
-//!   restart points and, if wanted, an index by hash.
+//! * A **block** is 4 KiB (`block_kib`) of entries in the order of their keys, with shared
+//!   prefixes, restart points and, if wanted, an index by hash. It may be compressed, by LZ4 or
+//!   Zstandard; the sections around the blocks are not.
 //! * An index **partition** is about 4 KiB: a separator and a place for some hundred blocks. The
 //!   **top index** says the same of the partitions.
 //! * The **filter** is a Bloom filter that looks at one line of the processor's cache.
