@@ -99,14 +99,20 @@ pub enum Peek {
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum EngineError {
+    /// The operating system refused a call on a file, or could not carry it out.
     #[error("{path}: {source}")]
     Io { path: String, source: std::io::Error },
+    /// A file is not what was written to it. The offset is in bytes from its beginning.
     #[error("{path}: corrupt at byte {offset}: expected {expected}, found {found}")]
     Corrupt { path: String, offset: u64, expected: String, found: String },
+    /// What was asked for is not allowed: a setting, a key or batch that is too long, a folder in
+    /// use, another format. Nothing was changed.
     #[error("{path}: {what}")]
     Refused { path: String, what: String },
+    /// The bounds of a scan begin behind their end. Keys are shown as ASCII with escapes.
     #[error("a scan from key {from} to key {to}: it ends before it begins")]
     Crossed { from: String, to: String },
+    /// The first error of a write, a flush or a compaction, or that the engine was closed.
     #[error("read-only since an earlier error: {0}")]
     ReadOnly(String),
 }
@@ -127,34 +133,45 @@ impl EngineError {
     }
 }
 
-/// Counters and sizes since the engine was opened, for metrics and reports.
+/// What an engine has done since it was opened, and how large it is now, for metrics and reports.
+/// Counts are of operations, sizes are in bytes; what an engine does not have is 0.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Stats {
+    /// Changes that were committed, each of a batch by itself.
     pub writes: u64,
+    /// Keys that were asked for, by `peek` and `get`, and scans.
     pub reads: u64,
+    /// Appended to the log.
     pub wal_bytes: u64,
     pub wal_syncs: u64,
+    /// Now: of all memtables, those that wait for their flush included.
     pub memtable_bytes: u64,
     pub flushes: u64,
+    /// Written by flushes: tables, and files of large values.
     pub flushed_bytes: u64,
     pub compactions: u64,
+    /// Sizes of the tables that jobs merged.
     pub compaction_read_bytes: u64,
     pub compaction_written_bytes: u64,
     /// Tables that changed their level without being rewritten.
     pub moved_bytes: u64,
+    /// Now: the tables, and the entries in them, tombstones and old versions included.
     pub tables: u64,
     pub table_bytes: u64,
     pub table_entries: u64,
     /// Filters and indexes in memory, beside the cache.
     pub table_memory_bytes: u64,
+    /// Now in the cache of blocks; how often it had what was asked for, and how often not.
     pub cache_bytes: u64,
     pub cache_hits: u64,
     pub cache_misses: u64,
+    /// Tables that a filter spared a read, and those that it let pass in vain.
     pub bloom_negatives: u64,
     pub bloom_false_positives: u64,
     /// Tables per level, level 0 first.
     pub tables_per_level: Vec<u64>,
     pub bytes_per_level: Vec<u64>,
+    /// The longest time that a commit stood still, because memory or level 0 was full.
     pub longest_stall_us: u64,
     /// What commits waited in small steps, so that they need not stand still.
     pub slowed_us: u64,
@@ -166,8 +183,13 @@ pub struct Stats {
 /// that has not. The newest write of a key wins; the engine knows nothing of versions.
 pub trait Engine: Send + Sync {
     /// Applies the batch and returns once it is as durable as `sync` says, or else the setting of
-    /// that name. Calls of several threads share one disk synchronisation. After an error the
-    /// engine is read-only.
+    /// that name. Calls of several threads share one disk synchronisation. An empty batch does
+    /// nothing.
+    ///
+    /// # Errors
+    /// `lsm` refuses a key above [`wal::MAX_KEY_BYTES`] and a batch above [`wal::MAX_BATCH_BYTES`],
+    /// and goes on. After any other error it is read-only; the batches that met it first may be
+    /// found again or not, each whole.
     fn commit_with(&self, batch: Vec<Write>, sync: Option<SyncPolicy>) -> Result<(), EngineError>;
 
     /// Applies the batch with the durability of the settings.
@@ -215,6 +237,7 @@ pub trait Engine: Send + Sync {
         Ok(last.map_or(found.len(), |last| last + 1))
     }
 
+    /// A picture of the moment; counters of other threads may be one operation apart.
     fn stats(&self) -> Stats;
 
     /// Makes everything durable, stops background threads and releases the folder. Idempotent.

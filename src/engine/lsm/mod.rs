@@ -97,6 +97,11 @@ pub enum Background {
 
 impl Lsm {
     /// Opens the folder, recovers what it holds and starts the background threads.
+    ///
+    /// # Errors
+    /// `Refused`: a setting out of range, a folder that another process has open, data without a
+    /// `CURRENT`, another format. `Corrupt`: a damaged manifest, a table that cannot be opened, a
+    /// hole in the log. `Io`: all else. What was found is left as it is.
     pub fn open(
         config: &LsmConfig,
         dir: &Path,
@@ -159,6 +164,9 @@ impl Lsm {
     }
 
     /// Moves everything from memory into tables and waits for it.
+    ///
+    /// # Errors
+    /// What failed while it waited, as `ReadOnly`; without threads the error itself.
     pub fn flush(&self) -> Result<(), EngineError> {
         let mut log = self.tree.log.lock();
         if !self.tree.state.load().active.is_empty() {
@@ -172,6 +180,9 @@ impl Lsm {
     }
 
     /// Waits until the picker has nothing more to do.
+    ///
+    /// # Errors
+    /// Those of [`flush`](Self::flush).
     pub fn settle(&self) -> Result<(), EngineError> {
         if self.tree.options.inline {
             return self.tree.work();

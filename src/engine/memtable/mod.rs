@@ -53,6 +53,7 @@ const SHARDS: usize = 16;
 /// that takes the writes is the newest.
 const NEWEST: Rank = (0, 0);
 
+/// The newest entries of an engine, by key. Any thread may call any method.
 #[derive(Default)]
 pub struct Memtable {
     shards: [RwLock<Shard>; SHARDS],
@@ -134,6 +135,7 @@ impl Memtable {
         }
     }
 
+    /// The newest entry of a key, a tombstone, too. A value of up to 64 KiB is a copy.
     pub fn get(&self, key: &[u8]) -> Option<Found> {
         let hash = self.hash.hash_one(Raw(key));
         self.shard(hash).read().get(hash, key)
@@ -153,12 +155,16 @@ impl Memtable {
         self.shards.iter().all(|shard| shard.read().is_empty())
     }
 
+    /// Keys, tombstones included.
     pub fn entries(&self) -> usize {
         self.shards.iter().map(|shard| shard.read().len()).sum()
     }
 
     /// Hands over every entry in key order. For a memtable that takes no more writes: the shards
     /// stay locked until the end.
+    ///
+    /// # Errors
+    /// The first one of `entry`, which ends the walk.
     pub fn walk(
         &self,
         mut entry: impl FnMut(&[u8], Item<'_>) -> Result<(), EngineError>,
@@ -262,6 +268,7 @@ pub struct CopiedCursor {
 }
 
 impl CopiedCursor {
+    /// Over entries in the order of their keys, as [`Memtable::copy`] returns them.
     pub fn new(entries: Vec<Copied>) -> Self {
         let at = entries.len();
         CopiedCursor { entries, at }

@@ -243,6 +243,9 @@ impl Table {
     ///
     /// The value is a slice of its block, without a copy. So it keeps the block in memory as long
     /// as it lives: right for an answer that is soon on its way, wrong for what is kept.
+    ///
+    /// # Errors
+    /// `Io`, and `Corrupt` with the place of the section that is damaged.
     pub fn get(
         &self,
         key: &[u8],
@@ -259,6 +262,9 @@ impl Table {
     }
 
     /// The answer without the disk; None if a block is not in the cache.
+    ///
+    /// # Errors
+    /// `Corrupt`, where a block's entries are malformed although its checksum is right.
     pub fn get_cached(
         &self,
         key: &[u8],

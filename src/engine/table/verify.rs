@@ -13,9 +13,12 @@ use crate::engine::entry::Item;
 /// What a sound table consists of.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Verified {
+    /// Entries, tombstones included.
     pub entries: u64,
     pub tombstones: u64,
+    /// Data blocks.
     pub blocks: u64,
+    /// Of the index.
     pub partitions: u64,
     /// Size of the file.
     pub bytes: u64,

@@ -111,6 +111,7 @@ impl Log {
         }
     }
 
+    /// The number of the newest change that was appended, durable or not; 0 before the first.
     pub fn last_sequence(&self) -> u64 {
         self.next_sequence - 1
     }

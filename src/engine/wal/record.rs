@@ -80,6 +80,9 @@ impl<'a> Change<'a> {
 
 /// Refuses a batch that no record may hold; else tells its size. Who commits in groups asks before
 /// it joins one, because a group is refused as a whole.
+///
+/// # Errors
+/// What is too long, its length and the limit: [`MAX_KEY_BYTES`], [`MAX_BATCH_BYTES`].
 pub fn check_batch<'a>(changes: impl IntoIterator<Item = Change<'a>>) -> Result<usize, String> {
     changes.into_iter().try_fold(0, |bytes, change| add(bytes, &change))
 }

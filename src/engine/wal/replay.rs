@@ -52,12 +52,14 @@ pub struct Replayed {
     pub(super) log_id: Option<u64>,
 }
 
+/// The place of a write that was cut short: the segment, and the byte in it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Torn {
     pub path: PathBuf,
     pub offset: u64,
 }
 
+/// What a salvage sets aside, and why.
 #[derive(Debug)]
 pub struct Salvaged {
     /// The error that there would have been otherwise.

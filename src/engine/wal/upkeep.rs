@@ -12,6 +12,9 @@ use parking_lot::Mutex;
 
 /// Makes everything durable that was appended before the call. Returns whether there was anything
 /// to do.
+///
+/// # Errors
+/// The disk's; the log then takes nothing more.
 pub fn sync(log: &Mutex<Log>) -> Result<bool, EngineError> {
     let last_sequence = {
         let log = log.lock();
@@ -48,6 +51,9 @@ fn sync_one(log: &Mutex<Log>, (handle, sequence): (Handle, u64)) -> Result<(), E
 /// Prepares the segment that comes next and synchronises those that are full. To be called from a
 /// background thread once the log is open and after each append that has `switched`. A recycled
 /// segment is ready at once; a new one is filled with zeros first, until `stop` says so.
+///
+/// # Errors
+/// The disk's, and whatever the log failed of before.
 pub fn tend(log: &Mutex<Log>, pace: Pace, stop: &dyn Fn() -> bool) -> Result<(), EngineError> {
     let tending = log.lock().tending.clone();
     let _tending = tending.lock();

@@ -26,6 +26,7 @@ pub struct Entry {
     pub sequence: Option<u64>,
 }
 
+/// What is stored for a key.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Content {
     Tombstone,

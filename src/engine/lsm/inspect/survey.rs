@@ -43,6 +43,7 @@ pub struct Survey {
     pub damage: Vec<EngineError>,
 }
 
+/// The manifest that `CURRENT` names.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ManifestFacts {
     pub name: String,
@@ -51,6 +52,7 @@ pub struct ManifestFacts {
     pub flushed_sequence: u64,
 }
 
+/// One table, and where it lies in the tree.
 #[derive(Clone, Debug)]
 pub struct TableFacts {
     pub name: String,
@@ -62,12 +64,14 @@ pub struct TableFacts {
     pub verified: Option<Verified>,
 }
 
+/// A file by its name and length.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct FileFacts {
     pub name: String,
     pub bytes: u64,
 }
 
+/// A segment of the log that holds records.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct SegmentFacts {
     pub name: String,
@@ -96,6 +100,7 @@ pub struct LogFacts {
     pub has_hole: bool,
 }
 
+/// A file of large values.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct BlobFacts {
     pub name: String,
