@@ -4,8 +4,8 @@
 //! block cache, `lsm/memtable` all in memory. `put/.../16` is one commit in each of 16 threads.
 //! `mixed` is half reads, half overwrites of one record each. `recovery` opens what a crash would
 //! leave: all records in the log and none in a table. `wal` is the log alone, as each commit, and
-//! each group of them, writes it. `memtable`, `block`, `bloom` and `merge` are those parts without a
-//! disk: where the time of a put, a get, a scan or a compaction goes.
+//! each group of them, writes it. `memtable`, `block`, `bloom` and `merge` are those parts without
+//! a disk: where the time of a put, a get, a scan or a compaction goes.
 //!
 //! Absolute figures belong to the machine and its disk; `put/lsm, always` is bound by `fdatasync`.
 //! These are short samples for finding a slower step; what an engine sustains, and beside which

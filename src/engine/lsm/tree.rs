@@ -31,8 +31,9 @@ use std::sync::{Arc, OnceLock};
 /// when the engine is opened.
 const LOG_PER_MEMTABLE: u64 = 4;
 
-/// Entries of a block between two that share nothing with the one before. A point read walks half of
-/// them, mostly a cache line or two each: 8 instead of 16 takes a seventh off its time, 4 little more.
+/// Entries of a block between two that share nothing with the one before. A point read walks half
+/// of them, mostly a cache line or two each: 8 instead of 16 takes a seventh off its time, 4 little
+/// more.
 const RESTART_INTERVAL: usize = 8;
 
 /// Where a read looks, newest first.
