@@ -3,7 +3,7 @@
 use crate::model::{Entries, Model, WRITERS, World, key};
 use crate::settings::Settings;
 use crate::victim::{Moment, Place};
-use crate::{Case, copy, log_end};
+use crate::{Case, Seen, copy, log_end};
 use bytes::Bytes;
 use quorate::engine::Write;
 use quorate::engine::inspect::Inspection;
@@ -112,7 +112,7 @@ fn killed_case() -> Case {
 }
 
 /// Judges a copy of the case's folder in which something was broken.
-fn judge_broken(case: &Case, plant: impl FnOnce(&Path)) -> Result<u64, String> {
+fn judge_broken(case: &Case, plant: impl FnOnce(&Path)) -> Result<(), String> {
     let folder = tempfile::tempdir().unwrap();
     let place = Place(folder.path().to_path_buf());
     copy(&case.place().engine(), &place.engine());
@@ -120,7 +120,7 @@ fn judge_broken(case: &Case, plant: impl FnOnce(&Path)) -> Result<u64, String> {
     let mut model = Model::new(case.model.world);
     model.acknowledge(case.model.batches());
     let settings: Settings = case.settings.clone();
-    Case { folder, settings, model }.judge()
+    Case { folder, settings, model }.judge(&mut Seen::default())
 }
 
 fn largest_table(dir: &Path) -> std::path::PathBuf {
