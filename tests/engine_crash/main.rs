@@ -13,9 +13,9 @@
 //! folder and the model go on from cycle to cycle, at times under other settings. In style it is
 //! RocksDB's `db_crashtest.py`.
 //!
-//! `QUORATE_CRASH_CYCLES` and `QUORATE_CRASH_SEED` play more cycles and others. The moments of the
-//! kills are drawn from the seed, but what the threads have done by then is not: a failure does not
-//! have to come again. So the folder of a failure is kept, with a copy from before the judge
+//! `QUORATE_CRASH_CYCLES` and `QUORATE_CRASH_SEED` play more cycles and others. Settings,
+//! batches and moments of the kills follow from the seed, but what the threads have done by then
+//! does not: a failure need not come again. So the folder of a failure is kept, with a copy from before the judge
 //! opened it.
 #![allow(clippy::unwrap_used)]
 
@@ -40,9 +40,9 @@ use victim::{Moment, Place, Plan, Stage};
 pub const TEST: &str = "acknowledged_writes_survive_kill_9";
 /// Of a plain `cargo test`: every strategy and every durability.
 const CYCLES: u64 = 10;
-/// How often a folder is used, in a short run and in a long one.
-const LIFE_SHORT: u64 = 2;
-const LIFE_LONG: u64 = 10;
+/// Cycles of a folder: of the first ones, so that they show every strategy, and of those behind.
+const LIFE_FIRST: u64 = 2;
+const LIFE: u64 = 10;
 
 /// The engine's folder as the last kill left it, for whoever looks into a failure.
 const AS_IT_WAS: &str = "as_it_was";
@@ -69,6 +69,8 @@ struct Seen {
 struct Case {
     folder: tempfile::TempDir,
     settings: Settings,
+    /// What the last victim wrote under.
+    written_under: Settings,
     model: Model,
 }
 
@@ -77,9 +79,11 @@ impl Case {
         let born_s = SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_secs();
         let slots = [100, 500, 1_500][random.random_range(0..3)];
         let world = World { seed: random.random(), slots, born_s };
+        let settings = Settings::draw(turn, random);
         Case {
             folder: tempfile::tempdir().unwrap(),
-            settings: Settings::draw(turn, random),
+            written_under: settings.clone(),
+            settings,
             model: Model::new(world),
         }
     }
@@ -94,6 +98,7 @@ impl Case {
     }
 
     fn run_victim(&mut self, moment: Moment) -> Result<Stage, String> {
+        self.written_under = self.settings.clone();
         let plan = Plan { settings: self.settings.clone(), world: self.model.world, moment };
         let killed = victim::run(&self.place(), &plan, self.model.batches())?;
         self.model.acknowledge(killed.acknowledged);
@@ -120,7 +125,9 @@ impl Case {
         let moment = self.moment(random);
         self.kill(moment, seen)?;
         let damaged = random.random_bool(0.3) && self.has_batches();
-        if damaged && damage_tail(&self.place().engine(), random)? {
+        // Of its own: what it draws depends on the log that it finds.
+        let mut garbage = Xoshiro256PlusPlus::seed_from_u64(random.random());
+        if damaged && damage_tail(&self.place().engine(), &mut garbage)? {
             seen.damaged_tails += 1;
         }
         if random.random_bool(0.4) {
@@ -221,11 +228,14 @@ impl Case {
 
     /// The failure of a cycle, with all that is needed to look into it.
     fn failed(self, seed: u64, cycle: u64, what: &str) -> ! {
-        let settings = serde_json::to_string(&self.settings).unwrap();
+        let settings = [&self.written_under, &self.settings]
+            .map(|settings| serde_json::to_string(settings).unwrap());
+        let [written, opened] = settings;
         let (world, batches) = (self.model.world, self.model.batches());
         let kept = self.folder.keep();
         panic!(
-            "seed {seed}, cycle {cycle}: {what}\nsettings: {settings}\nbatches: {batches:?} of \
+            "seed {seed}, cycle {cycle}: {what}\nwritten under: {written}\n\
+             opened under: {opened}\nbatches: {batches:?} of \
              {world:?}\nthe folder: {}\nplay: QUORATE_CRASH_SEED={seed} QUORATE_CRASH_CYCLES={} \
              cargo test --test engine_crash",
             kept.display(),
@@ -297,13 +307,13 @@ fn acknowledged_writes_survive_kill_9() {
     }
     let seed = from_environment("QUORATE_CRASH_SEED").unwrap_or(2026);
     let cycles = from_environment("QUORATE_CRASH_CYCLES");
-    let life = if cycles.is_some() { LIFE_LONG } else { LIFE_SHORT };
     let mut random = Xoshiro256PlusPlus::seed_from_u64(seed);
     let mut seen = Seen::default();
-    let mut case = Case::new(0, &mut random);
+    let (mut case, mut turn) = (Case::new(0, &mut random), 0);
     for cycle in 0..cycles.unwrap_or(CYCLES) {
-        if cycle > 0 && cycle.is_multiple_of(life) {
-            case = Case::new(cycle / life, &mut random);
+        if cycle > 0 && cycle.is_multiple_of(if cycle < CYCLES { LIFE_FIRST } else { LIFE }) {
+            turn += 1;
+            case = Case::new(turn, &mut random);
         }
         if let Err(what) = case.cycle(&mut random, &mut seen) {
             case.failed(seed, cycle, &what);

@@ -1,7 +1,6 @@
 //! Losses and errors that are planted, so that it is known that the judge sees them.
 
 use crate::model::{Entries, Model, WRITERS, World, key};
-use crate::settings::Settings;
 use crate::victim::{Moment, Place};
 use crate::{Case, Seen, copy, log_end};
 use bytes::Bytes;
@@ -119,8 +118,8 @@ fn judge_broken(case: &Case, plant: impl FnOnce(&Path)) -> Result<(), String> {
     plant(&place.engine());
     let mut model = Model::new(case.model.world);
     model.acknowledge(case.model.batches());
-    let settings: Settings = case.settings.clone();
-    Case { folder, settings, model }.judge(&mut Seen::default())
+    let (settings, written_under) = (case.settings.clone(), case.written_under.clone());
+    Case { folder, settings, written_under, model }.judge(&mut Seen::default())
 }
 
 fn largest_table(dir: &Path) -> std::path::PathBuf {
