@@ -14,6 +14,45 @@ pub enum Config {
     Memory,
     /// A log-structured merge tree on disk.
     Lsm(LsmConfig),
+    /// A B-tree on disk that is copied where it is written: the crate redb.
+    Btree(BtreeConfig),
+    /// Files of values, one after the other as they came, and a hash index in memory.
+    Hash(HashConfig),
+}
+
+/// Every engine, as YAML names it.
+pub const KINDS: [&str; 4] = ["memory", "lsm", "btree", "hash"];
+
+impl Config {
+    /// An engine by its name, with its default settings.
+    pub fn named(name: &str) -> Option<Self> {
+        match name {
+            "memory" => Some(Config::Memory),
+            "lsm" => Some(Config::Lsm(LsmConfig::default())),
+            "btree" => Some(Config::Btree(BtreeConfig::default())),
+            "hash" => Some(Config::Hash(HashConfig::default())),
+            _ => None,
+        }
+    }
+
+    pub fn name(&self) -> &'static str {
+        match self {
+            Config::Memory => "memory",
+            Config::Lsm(_) => "lsm",
+            Config::Btree(_) => "btree",
+            Config::Hash(_) => "hash",
+        }
+    }
+
+    /// The `sync` setting and, in milliseconds, `sync_interval_ms`; None where nothing is kept.
+    pub fn sync(&self) -> Option<(SyncPolicy, u64)> {
+        match self {
+            Config::Memory => None,
+            Config::Lsm(lsm) => Some((lsm.sync, lsm.sync_interval_ms)),
+            Config::Btree(btree) => Some((btree.sync, btree.sync_interval_ms)),
+            Config::Hash(hash) => Some((hash.sync, hash.sync_interval_ms)),
+        }
+    }
 }
 
 impl Default for Config {
@@ -102,12 +141,88 @@ impl LsmConfig {
             ("compaction_mib_per_s", self.compaction_mib_per_s, 0, 1 << 20),
             ("separate_values_kib", self.separate_values_kib, 0, 1 << 20),
         ];
-        match ranges.iter().find(|(_, found, low, high)| found < low || found > high) {
-            Some((field, found, low, high)) => {
-                Err(format!("engine.lsm.{field} is {found}; allowed: {low} to {high}"))
-            }
-            None => self.compression.check(),
+        check_ranges("lsm", &ranges)?;
+        self.compression.check()
+    }
+}
+
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct BtreeConfig {
+    /// When an acknowledged write is on disk. Unlike elsewhere, the death of the process takes what
+    /// was not: it is only in its memory.
+    pub sync: SyncPolicy,
+    /// Between two synchronisations where `sync` is `interval`; 1 to 60,000.
+    pub sync_interval_ms: u64,
+    /// Cache of pages, read and written; 1 to 1,048,576.
+    pub cache_mib: u64,
+}
+
+impl Default for BtreeConfig {
+    fn default() -> Self {
+        BtreeConfig { sync: SyncPolicy::Always, sync_interval_ms: 100, cache_mib: 64 }
+    }
+}
+
+impl BtreeConfig {
+    /// Refuses what is out of range, by field, with what is allowed.
+    pub fn check(&self) -> Result<(), String> {
+        check_ranges(
+            "btree",
+            &[
+                ("sync_interval_ms", self.sync_interval_ms, 1, 60_000),
+                ("cache_mib", self.cache_mib, 1, 1 << 20),
+            ],
+        )
+    }
+}
+
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct HashConfig {
+    /// When an acknowledged write is on disk.
+    pub sync: SyncPolicy,
+    /// Between two synchronisations where `sync` is `interval`; 1 to 60,000.
+    pub sync_interval_ms: u64,
+    /// A file takes no more writes at this size, 1 to 1,024.
+    pub file_mib: u64,
+    /// A file is merged when so many per cent of it are dead, 10 to 90. Less takes less disk and
+    /// copies more.
+    pub merge_dead_percent: u64,
+}
+
+impl Default for HashConfig {
+    fn default() -> Self {
+        HashConfig {
+            sync: SyncPolicy::Always,
+            sync_interval_ms: 100,
+            file_mib: 64,
+            merge_dead_percent: 50,
         }
+    }
+}
+
+impl HashConfig {
+    /// Refuses what is out of range, by field, with what is allowed.
+    pub fn check(&self) -> Result<(), String> {
+        check_ranges(
+            "hash",
+            &[
+                ("sync_interval_ms", self.sync_interval_ms, 1, 60_000),
+                ("file_mib", self.file_mib, 1, 1_024),
+                ("merge_dead_percent", self.merge_dead_percent, 10, 90),
+            ],
+        )
+    }
+}
+
+/// The first field that is out of its range, with what is allowed.
+fn check_ranges(engine: &str, ranges: &[(&str, u64, u64, u64)]) -> Result<(), String> {
+    match ranges.iter().find(|(_, found, low, high)| found < low || found > high) {
+        Some((field, found, low, high)) => {
+            Err(format!("engine.{engine}.{field} is {found}; allowed: {low} to {high}"))
+        }
+        None => Ok(()),
     }
 }
 
@@ -153,22 +268,19 @@ impl<'de> Deserialize<'de> for Config {
     }
 }
 
-/// Reads `memory`, `lsm`, or `lsm: {settings}`; the derived form would refuse the bare `lsm`.
+/// Reads `lsm` or `lsm: {settings}`, and the others likewise; the derived form would refuse the
+/// bare name.
 struct ConfigVisitor;
 
 impl<'de> Visitor<'de> for ConfigVisitor {
     type Value = Config;
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("an engine: `memory`, `lsm`, or `lsm: {settings}`")
+        f.write_str("an engine: `memory`, `lsm`, `btree`, `hash`, or `lsm: {settings}`")
     }
 
     fn visit_str<E: de::Error>(self, name: &str) -> Result<Config, E> {
-        match name {
-            "memory" => Ok(Config::Memory),
-            "lsm" => Ok(Config::default()),
-            _ => Err(E::custom(unknown(name))),
-        }
+        Config::named(name).ok_or_else(|| E::custom(unknown(name)))
     }
 
     fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Config, A::Error> {
@@ -176,15 +288,21 @@ impl<'de> Visitor<'de> for ConfigVisitor {
         let config = match name.as_str() {
             "memory" => map.next_value::<Option<NoSettings>>().map(|_| Config::Memory)?,
             "lsm" => Config::Lsm(map.next_value::<Option<LsmConfig>>()?.unwrap_or_default()),
+            "btree" => Config::Btree(map.next_value::<Option<BtreeConfig>>()?.unwrap_or_default()),
+            "hash" => Config::Hash(map.next_value::<Option<HashConfig>>()?.unwrap_or_default()),
             _ => return Err(de::Error::custom(unknown(&name))),
         };
         if let Some(second) = map.next_key::<String>()? {
             let both = format!("one engine at a time: found `{name}` and `{second}`");
             return Err(de::Error::custom(both));
         }
-        if let Config::Lsm(lsm) = &config {
-            lsm.check().map_err(de::Error::custom)?;
-        }
+        let checked = match &config {
+            Config::Memory => Ok(()),
+            Config::Lsm(lsm) => lsm.check(),
+            Config::Btree(btree) => btree.check(),
+            Config::Hash(hash) => hash.check(),
+        };
+        checked.map_err(de::Error::custom)?;
         Ok(config)
     }
 }
@@ -195,12 +313,13 @@ impl<'de> Visitor<'de> for ConfigVisitor {
 struct NoSettings {}
 
 fn unknown(found: &str) -> String {
-    let near = nearest(found, ["memory", "lsm"]);
+    let near = nearest(found, KINDS);
     let hint = near.map(|name| format!(" (did you mean `{name}`?)")).unwrap_or_default();
-    format!("unknown engine `{found}`{hint}; known: memory, lsm")
+    format!("unknown engine `{found}`{hint}; known: {}", KINDS.join(", "))
 }
 
-/// When an acknowledged write is on disk.
+/// When an acknowledged write is on disk. What the crash of a process takes is otherwise for
+/// `btree`: `engine/mod.rs` has a table.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum SyncPolicy {
@@ -243,6 +362,10 @@ mod tests {
         assert_eq!(read("engine: lsm"), Ok(Config::default()));
         assert_eq!(read("engine:\n  lsm:\n"), Ok(Config::default()));
         let expected = LsmConfig { sync: SyncPolicy::Never, cache_mib: 0, ..LsmConfig::default() };
+        let found = read("engine: {hash: {sync: interval, file_mib: 8}}");
+        let sync = SyncPolicy::Interval;
+        let hash = HashConfig { sync, file_mib: 8, ..HashConfig::default() };
+        assert_eq!(found, Ok(Config::Hash(hash)));
         let found = read("engine: {lsm: {sync: never, cache_mib: 0}}");
         assert_eq!(found, Ok(Config::Lsm(expected)));
     }
@@ -262,7 +385,8 @@ mod tests {
 
     #[test]
     fn what_is_written_is_read_again() {
-        for config in [Config::Memory, Config::default()] {
+        for config in KINDS.map(|name| Config::named(name).unwrap()) {
+            assert_eq!(read(&format!("engine: {}", config.name())), Ok(config.clone()));
             let text = serde_json::to_string(&config).unwrap();
             assert_eq!(serde_json::from_str::<Config>(&text).unwrap(), config);
         }
@@ -272,7 +396,16 @@ mod tests {
     fn bad_input_is_named() {
         for (yaml, message) in [
             ("engine: lms", "did you mean `lsm`"),
-            ("engine: rocks", "known: memory, lsm"),
+            ("engine: rocks", "known: memory, lsm, btree, hash"),
+            ("engine: b-tree", "did you mean `btree`"),
+            ("engine: {hsah: {}}", "did you mean `hash`"),
+            ("engine: {btree: {cache_mib: 0}}", "engine.btree.cache_mib is 0; allowed: 1 to"),
+            ("engine: {btree: {file_mib: 1}}", "file_mib"),
+            (
+                "engine: {hash: {merge_dead_percent: 95}}",
+                "engine.hash.merge_dead_percent is 95; allowed: 10 to 90",
+            ),
+            ("engine: {hash: {file_mib: 2000}}", "engine.hash.file_mib is 2000; allowed: 1 to"),
             ("engine: {lsm: {synk: never}}", "synk"),
             ("engine: {lsm: {sync: often}}", "often"),
             ("engine: {lsm: {memtables: 1}}", "engine.lsm.memtables is 1; allowed: 2 to 64"),

@@ -2,7 +2,9 @@
 //!
 //! ```text
 //!   node/ ── effect: store, read ──► server/ (shell) ──► Engine ──► memory   an ordered map
-//!                                                            └────► lsm      log, memtable, tables
+//!                                                            ├────► lsm      log, memtable, tables
+//!                                                            ├────► btree    pages that are copied
+//!                                                            └────► hash     logs, keys in memory
 //! ```
 //!
 //! The node decides what a key's record is; the engine keeps the bytes. So the engine knows
@@ -16,8 +18,29 @@
 //! * A batch is applied whole or not at all, also across a crash.
 //! * A read sees every write whose commit has returned, and none that is not yet as durable as
 //!   the `sync` setting promises: what a reader was shown cannot be taken back by a crash.
-//! * A wrong byte on disk is an error with file and offset, never a wrong value.
+//! * A wrong byte on disk is an error with file and offset, never a wrong value (but see `btree`).
 //! * After an I/O error of a write, a flush or a compaction nothing more is written; reads go on.
+//! * A scan sees one state: each batch whole or not at all.
+//!
+//! # Which engine
+//!
+//! `lsm` is the one to store with. The others are there to be compared with it: same trait, same
+//! crash test (`crash/`).
+//!
+//! | | `memory` | `lsm` | `btree` | `hash` |
+//! |---|---|---|---|---|
+//! | what `always` has acknowledged outlives | nothing | a power cut | a power cut | a power cut |
+//! | the rest, unsynchronised, outlives | nothing | the process | nothing | the process |
+//! | memory for each key | all of it | filters, indexes | none | the key, 33 B and more |
+//! | a read on disk | none | a block, or few | a page per level | the entry |
+//! | written per change | nothing | its bytes once per level | a page per level | its bytes twice |
+//! | a flipped bit | | an error | may be read | an error |
+//! | what has expired | stays | goes in a compaction | stays | goes in a merge |
+//! | `quorate engine` | | looks, copies, mends | refuses | refuses |
+//!
+//! The durability is that of the commit: `commit_with` overrules the setting for one batch, and a
+//! batch that is synchronised makes all before it durable, too. A folder belongs to the engine that
+//! made it; the others refuse it.
 //!
 //! # Caveats: what is left out, and what it would take
 //!
@@ -30,19 +53,26 @@
 //!   opened again, which for a node means a restart. To go on by itself it would have to know that
 //!   what failed left nothing behind, which a failed synchronisation never tells.
 
+mod btree;
 mod codec;
 mod config;
 #[cfg(test)]
 mod crash;
 pub mod disk;
 pub mod entry;
+mod group;
+mod hash;
 mod lsm;
 mod memory;
 pub mod memtable;
 pub mod table;
 pub mod wal;
 
-pub use config::{Compression, CompressionByLevel, Config, LsmConfig, SyncPolicy};
+pub use btree::BTree;
+pub use config::{
+    BtreeConfig, Compression, CompressionByLevel, Config, HashConfig, KINDS, LsmConfig, SyncPolicy,
+};
+pub use hash::HashLog;
 #[doc(hidden)]
 pub use lsm::read_manifest;
 pub use lsm::{Background, Lsm, inspect};
@@ -61,10 +91,35 @@ pub fn open(
     dir: &Path,
     picker: Box<dyn Picker>,
 ) -> Result<Arc<dyn Engine>, EngineError> {
+    refuse_others(config, dir)?;
     match config {
         Config::Memory => Ok(Arc::new(Memory::default())),
         Config::Lsm(lsm) => Ok(Arc::new(lsm::Lsm::open(lsm, dir, picker)?)),
+        Config::Btree(btree) => Ok(Arc::new(BTree::open(btree, dir)?)),
+        Config::Hash(hash) => Ok(Arc::new(HashLog::open(hash, dir)?)),
     }
+}
+
+/// A folder belongs to the engine that made it: another one would start empty beside its files.
+fn refuse_others(config: &Config, dir: &Path) -> Result<(), EngineError> {
+    if config == &Config::Memory {
+        return Ok(());
+    }
+    match other(config.name(), |file| dir.join(file).exists()) {
+        Some((engine, file)) => {
+            let set = config.name();
+            let what =
+                format!("it holds {file} of the engine `{engine}`; the settings say `{set}`");
+            Err(EngineError::refused(dir, what))
+        }
+        None => Ok(()),
+    }
+}
+
+/// Which engine but `own` a folder belongs to, and the file that tells.
+fn other(own: &str, has: impl Fn(&str) -> bool) -> Option<(&'static str, &'static str)> {
+    let marks = [("lsm", lsm::CURRENT), ("btree", btree::FILE), ("hash", hash::FILES)];
+    marks.into_iter().find(|(engine, file)| *engine != own && has(file))
 }
 
 /// One change of a batch. Batches are applied whole or not at all, also across a crash.

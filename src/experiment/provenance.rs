@@ -38,13 +38,19 @@ fn unknown() -> String {
 
 /// What an acknowledged write means on one node.
 pub fn durability(engine: &engine::Config) -> String {
+    let Some((sync, interval_ms)) = engine.sync() else {
+        return "memory: nothing outlives the process".to_string();
+    };
+    let policy = match sync {
+        SyncPolicy::Always => return "always".to_string(),
+        SyncPolicy::Interval => format!("interval {interval_ms} ms"),
+        SyncPolicy::Never => "never".to_string(),
+    };
     match engine {
-        engine::Config::Memory => "memory: nothing outlives the process".to_string(),
-        engine::Config::Lsm(lsm) => match lsm.sync {
-            SyncPolicy::Always => "always".to_string(),
-            SyncPolicy::Interval => format!("interval {} ms", lsm.sync_interval_ms),
-            SyncPolicy::Never => "never".to_string(),
-        },
+        engine::Config::Btree(_) => {
+            format!("{policy}: what is not yet synchronised does not outlive the process")
+        }
+        _ => policy,
     }
 }
 
@@ -121,6 +127,16 @@ mod tests {
         ] {
             assert_eq!(utc(UNIX_EPOCH + Duration::from_secs(seconds)), text);
         }
+    }
+
+    #[test]
+    fn durability_says_what_a_process_takes_with_it() {
+        let btree = |sync| engine::BtreeConfig { sync, ..engine::BtreeConfig::default() };
+        let of = |sync| durability(&engine::Config::Btree(btree(sync)));
+        assert_eq!(of(SyncPolicy::Always), "always");
+        assert!(of(SyncPolicy::Interval).starts_with("interval 100 ms: what is not yet"));
+        let hash = engine::HashConfig { sync: SyncPolicy::Never, ..engine::HashConfig::default() };
+        assert_eq!(durability(&engine::Config::Hash(hash)), "never");
     }
 
     #[test]

@@ -123,7 +123,7 @@ impl Running {
         let (inbox, receiver) = inbox::channel();
         let commits = match engine_config {
             engine::Config::Memory => Commits::Inline,
-            engine::Config::Lsm(_) => Commits::Threaded,
+            _ => Commits::Threaded,
         };
         let storage = Storage::start(engine, commits, &inbox).map_err(ServeError::Threads)?;
 

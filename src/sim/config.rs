@@ -4,7 +4,6 @@ use super::delay::Delay;
 use super::network::Link;
 use super::random::{Purpose, stream};
 use crate::config::ClusterConfig;
-use crate::engine::{self, LsmConfig};
 use crate::node::{Address, Settings};
 use quorate_strategies::{Member, NodeId, Topology};
 use rand::SeedableRng;
@@ -78,10 +77,7 @@ impl Config {
 
     /// Between two synchronisations where `sync` is `interval`.
     pub(super) fn sync_interval_us(&self) -> u64 {
-        match &self.cluster.engine {
-            engine::Config::Lsm(LsmConfig { sync_interval_ms, .. }) => sync_interval_ms * 1_000,
-            engine::Config::Memory => 0,
-        }
+        self.cluster.engine.sync().map_or(0, |(_, interval_ms)| interval_ms * 1_000)
     }
 
     pub(super) fn random(&self, purpose: Purpose) -> Xoshiro256PlusPlus {

@@ -27,6 +27,8 @@ const REWRITE_BYTES: usize = 1 << 20;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Durability {
     Log(SyncPolicy),
+    /// What is not synchronised is in the memory of the process.
+    Buffered(SyncPolicy),
     /// Nothing survives the process.
     Memory,
 }
@@ -36,6 +38,20 @@ impl Durability {
         match engine {
             Config::Memory => Durability::Memory,
             Config::Lsm(lsm) => Durability::Log(lsm.sync),
+            Config::Hash(hash) => Durability::Log(hash.sync),
+            Config::Btree(btree) if btree.sync == SyncPolicy::Always => {
+                Durability::Log(SyncPolicy::Always)
+            }
+            Config::Btree(btree) => Durability::Buffered(btree.sync),
+        }
+    }
+
+    pub fn syncs_at_intervals(self) -> bool {
+        match self {
+            Durability::Log(policy) | Durability::Buffered(policy) => {
+                policy == SyncPolicy::Interval
+            }
+            Durability::Memory => false,
         }
     }
 }
@@ -83,7 +99,7 @@ impl Disk {
 
     /// The process died while `batch` was on its way: some of its bytes, all, or none were written.
     pub fn interrupt(&self, batch: &[Write], random: &mut impl Rng) {
-        if self.durability == Durability::Memory || batch.is_empty() {
+        if !matches!(self.durability, Durability::Log(_)) || batch.is_empty() {
             return;
         }
         let bytes = encode(batch);
@@ -107,6 +123,10 @@ impl Disk {
         let mut state = self.state.lock();
         if self.durability == Durability::Memory {
             *state = State { full: state.full, ..State::default() };
+        }
+        if matches!(self.durability, Durability::Buffered(_)) {
+            let synced = state.synced;
+            state.log.truncate(synced);
         }
         // Damage is for the next start to tell.
         let _ = replay(&mut state);
@@ -413,6 +433,13 @@ mod tests {
         disk.commit(vec![put("a", "1")]).unwrap();
         disk.stop();
         assert!(held(&disk).is_empty());
+        let disk = Disk::new("n1".into(), Durability::Buffered(SyncPolicy::Interval));
+        disk.commit(vec![put("a", "1")]).unwrap();
+        disk.sync();
+        disk.commit(vec![put("a", "2")]).unwrap();
+        assert_eq!(held(&disk), ["a=2"]);
+        disk.stop();
+        assert_eq!(held(&disk), ["a=1"], "the process had the rest");
     }
 
     #[test]

@@ -74,6 +74,7 @@ use std::sync::Arc;
 use std::thread::JoinHandle;
 use tree::Tree;
 
+pub use files::CURRENT;
 #[doc(hidden)]
 pub use manifest::read_framed as read_manifest;
 

@@ -1,11 +1,10 @@
 //! What happens: a node takes an input, and its effects become happenings.
 
 use super::{Happening, Occurrence, World};
-use crate::engine::{Engine, SyncPolicy, Write};
+use crate::engine::{Engine, Write};
 use crate::message::{Header, Heard};
 use crate::node::{ClientTag, Effect, Input, Ticket, Timer};
 use crate::sim::delay::Leg;
-use crate::sim::disk::Durability;
 use crate::sim::machine::Saves;
 use crate::sim::network::{Cause, Fate, Packet};
 use bytes::Bytes;
@@ -224,7 +223,7 @@ impl World {
         let Some(Saves { tickets, writes }) = process.committing.take() else { return };
         let engine: &dyn Engine = &*machine.disk;
         let result = engine.commit(writes).map_err(|error| error.to_string());
-        if durability == Durability::Log(SyncPolicy::Interval) && !process.syncs {
+        if durability.syncs_at_intervals() && !process.syncs {
             process.syncs = true;
             let at_us = self.now_us + self.config.sync_interval_us();
             self.agenda.put(at_us, Happening::Synced { node, life });

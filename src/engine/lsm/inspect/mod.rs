@@ -35,8 +35,8 @@ pub use survey::{
 
 use super::files::{self, Kind};
 use super::manifest;
-use crate::engine::EngineError;
 use crate::engine::disk::{Disk, Folder, Real};
+use crate::engine::{EngineError, other};
 use std::any::Any;
 use std::ops::Bound;
 use std::path::Path;
@@ -123,6 +123,14 @@ fn check_ours(folder: &Folder, files: &[(String, Kind)]) -> Result<(), EngineErr
     let current = folder.read(files::CURRENT).ok().flatten();
     if current.is_some_and(|line| manifest::parse_current(&line).is_some()) {
         return Ok(());
+    }
+    let has = |mark: &str| files.iter().any(|(name, _)| name == mark);
+    if let Some((engine, file)) = other("lsm", has) {
+        let what = format!(
+            "it holds {file} of the engine `{engine}`; what can be looked at, copied or mended \
+             are folders of `lsm` alone"
+        );
+        return Err(EngineError::refused(folder.path(), what));
     }
     let names: Vec<_> =
         files.iter().take(SHOWN_NAMES).map(|(name, _)| format!("`{name}`")).collect();

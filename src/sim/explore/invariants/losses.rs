@@ -37,7 +37,7 @@ impl Losses {
     /// Whether a process that ends so may take back what it acknowledged.
     pub fn forgets(&self, how: End) -> bool {
         match self.durability {
-            Durability::Memory => true,
+            Durability::Memory | Durability::Buffered(_) => true,
             Durability::Log(SyncPolicy::Always) => false,
             Durability::Log(_) => how == End::PowerCut,
         }
@@ -66,6 +66,7 @@ mod tests {
         let crash = Statement::End { node: ONE, how: End::Crash };
         for (durability, by_cut, by_crash) in [
             (Durability::Memory, true, true),
+            (Durability::Buffered(SyncPolicy::Never), true, true),
             (Durability::Log(SyncPolicy::Never), true, false),
             (Durability::Log(SyncPolicy::Always), false, false),
         ] {
