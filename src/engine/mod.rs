@@ -25,7 +25,7 @@
 //! # Which engine
 //!
 //! `lsm` is the one to store with. The others are there to be compared with it: same trait, same
-//! crash test (`crash/`).
+//! laws (`laws.rs`), same crash test (`crash/`).
 //!
 //! | | `memory` | `lsm` | `btree` | `hash` |
 //! |---|---|---|---|---|
@@ -62,6 +62,8 @@ pub mod disk;
 pub mod entry;
 mod group;
 mod hash;
+#[cfg(test)]
+mod laws;
 mod lsm;
 mod memory;
 pub mod memtable;

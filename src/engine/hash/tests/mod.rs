@@ -2,6 +2,7 @@
 
 mod crash;
 mod merge;
+mod model;
 mod threads;
 
 use super::*;
