@@ -13,10 +13,10 @@
 //! folder and the model go on from cycle to cycle, at times under other settings. In style it is
 //! RocksDB's `db_crashtest.py`.
 //!
-//! `QUORATE_CRASH_CYCLES` and `QUORATE_CRASH_SEED` play more cycles and others. Settings,
-//! batches and moments of the kills follow from the seed, but what the threads have done by then
-//! does not: a failure need not come again. So the folder of a failure is kept, with a copy from before the judge
-//! opened it.
+//! `QUORATE_CRASH_CYCLES` and `QUORATE_CRASH_SEED` play more cycles and others. Settings, batches
+//! and moments of the kills follow from the seed, but what the threads have done by then does not:
+//! a failure need not come again. So the folder of a failure is kept, with a copy from before the
+//! judge opened it.
 #![allow(clippy::unwrap_used)]
 
 mod model;
