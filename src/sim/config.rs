@@ -15,8 +15,8 @@ use serde::{Deserialize, Serialize};
 pub struct Config {
     /// Nodes n1 to nN.
     pub nodes: u16,
-    /// What the nodes are configured with. Of the engine only durability counts: `memory`, or the
-    /// `sync` of `lsm`.
+    /// What the nodes are configured with. Of the engine only durability counts: whether it keeps
+    /// anything, its `sync`, and what the death of its process takes.
     pub cluster: ClusterConfig,
     pub network: Link,
     pub disk: DiskSpeed,

@@ -135,6 +135,9 @@ impl BTree {
         if !folder.list()?.iter().any(|name| name == FILE) {
             create(&folder, cache_bytes)?;
         }
+        // Also where the file is there: a process that died may have left its name in the system's
+        // cache only.
+        folder.sync()?;
         let database = start(&folder, FILE, Mode::Write, cache_bytes, &counts)?;
         let tree = Tree {
             sync: config.sync,
@@ -179,8 +182,7 @@ fn create(folder: &Folder, cache_bytes: usize) -> Result<(), EngineError> {
     };
     made().map_err(|error| told(folder, error))?;
     drop(database);
-    folder.rename(TEMPORARY, FILE)?;
-    folder.sync()
+    folder.rename(TEMPORARY, FILE)
 }
 
 fn start(

@@ -39,6 +39,8 @@ pub use damage::{LogKind, damage};
 pub use drive::{Failure, Store, Subject, run};
 pub use world::World;
 
+use super::disk::Simulated;
+use super::{SyncPolicy, Write};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
 /// How much to try: `QUORATE_CRASH_WORLDS` worlds (a world has up to eight crashes) from the seed
@@ -97,4 +99,32 @@ pub fn campaign(
         }
     }
     sum
+}
+
+/// A process dies at each change of the disk that a first opening makes; the next one opens,
+/// commits and loses power. What it found on the disk may have been in a cache only. Returns how
+/// many changes there were.
+pub fn deaths_while_it_opens(subject: &dyn Subject) -> u64 {
+    let is_done = |changes: &u64| {
+        let disk = Simulated::new(*changes);
+        disk.crash_after(*changes);
+        let opened = subject.open(&disk);
+        let is_done = opened.is_ok() && disk.has_power();
+        let disk = disk.kill();
+        drop(opened);
+        (0..8).for_each(|cut| commit_and_cut(subject, &disk.clone_state(), (*changes, cut)));
+        is_done
+    };
+    (1..).find(is_done).unwrap()
+}
+
+fn commit_and_cut(subject: &dyn Subject, disk: &Simulated, (changes, cut): (u64, u64)) {
+    let store = subject.open(disk).unwrap();
+    let write = Write::Put { key: "key".into(), value: "value".into() };
+    store.commit(vec![write], Some(SyncPolicy::Always)).unwrap();
+    let disk = disk.crash(cut);
+    drop(store);
+    let found = subject.open(&disk).unwrap().get(b"key").unwrap();
+    let name = subject.name();
+    assert_eq!(found, Some("value".into()), "{name}: change {changes}, power cut {cut}");
 }

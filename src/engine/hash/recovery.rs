@@ -20,7 +20,12 @@ pub const LOCK: &str = "LOCK";
 pub fn recover(folder: Folder, options: Options) -> Result<Store, EngineError> {
     let names = folder.list()?;
     let mut manifest = match Manifest::load(&folder)? {
-        Some(manifest) => manifest,
+        Some(manifest) => {
+            // A process that died may have left the list under its name in the system's cache only:
+            // a power cut would bring back the one before, and take what is committed from now on.
+            folder.sync()?;
+            manifest
+        }
         None => fresh(&folder, &names, options.store)?,
     };
     let (mut index, mut unhinted) = (Index::default(), Vec::new());

@@ -1,7 +1,9 @@
 //! The B-tree on a disk that loses power. How it is judged is told in `engine/crash/`.
 
 use super::*;
-use crate::engine::crash::{Store as Judged, Subject, World, campaign, seeds};
+use crate::engine::crash::{
+    Store as Judged, Subject, World, campaign, deaths_while_it_opens, seeds,
+};
 
 /// `always` alone: with the other settings the death of a process loses what was acknowledged,
 /// which the crash test holds to be an error.
@@ -46,6 +48,11 @@ impl Judged for BTree {
     fn close(&self) -> Result<(), EngineError> {
         Engine::close(self)
     }
+}
+
+#[test]
+fn a_death_while_it_opens_costs_the_next_process_nothing() {
+    assert!(deaths_while_it_opens(&Tested) > 5);
 }
 
 #[test]

@@ -2,7 +2,9 @@
 //! in `engine/crash/`.
 
 use super::*;
-use crate::engine::crash::{LogKind, Store as Judged, Subject, World, campaign, damage, seeds};
+use crate::engine::crash::{
+    LogKind, Store as Judged, Subject, World, campaign, damage, deaths_while_it_opens, seeds,
+};
 use crate::engine::disk::simulated::Operation;
 use rand::{RngExt, SeedableRng};
 use rand_xoshiro::Xoshiro256PlusPlus;
@@ -62,6 +64,11 @@ impl Judged for HashLog {
     fn close(&self) -> Result<(), EngineError> {
         Engine::close(self)
     }
+}
+
+#[test]
+fn a_death_while_it_opens_costs_the_next_process_nothing() {
+    assert!(deaths_while_it_opens(Tested::boxed(0).as_ref()) > 5);
 }
 
 #[test]

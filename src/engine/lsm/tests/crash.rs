@@ -2,7 +2,9 @@
 //! `sync` setting. How it is judged is told in `engine/crash/`.
 
 use super::*;
-use crate::engine::crash::{LogKind, Store, Subject, World, campaign, damage, seeds};
+use crate::engine::crash::{
+    LogKind, Store, Subject, World, campaign, damage, deaths_while_it_opens, seeds,
+};
 use crate::engine::disk::Simulated;
 use crate::engine::disk::simulated::Operation;
 use quorate_strategies::compaction::Compaction;
@@ -104,6 +106,11 @@ impl Store for Lsm {
 
 fn tested(seed: u64) -> Box<dyn Subject> {
     Box::new(Tested::new(seed))
+}
+
+#[test]
+fn a_death_while_it_opens_costs_the_next_process_nothing() {
+    assert!(deaths_while_it_opens(tested(0).as_ref()) > 5);
 }
 
 #[test]
