@@ -8,6 +8,9 @@ use std::io;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
+/// What redb's files are made of, if it is not told otherwise.
+const PAGE_BYTES: u64 = 4_096;
+
 /// What redb has asked of its file.
 #[derive(Debug, Default)]
 pub struct Counts {
@@ -42,8 +45,11 @@ fn source(error: EngineError) -> io::Error {
 }
 
 impl StorageBackend for Backend {
+    /// In whole pages: a power cut may leave a file that was about to grow with any length between,
+    /// where redb expects pages and would refuse it. What is behind the last one was never durable.
     fn len(&self) -> Result<u64, io::Error> {
-        self.handle.bytes().map_err(source)
+        let bytes = self.handle.bytes().map_err(source)?;
+        Ok(bytes - bytes % PAGE_BYTES)
     }
 
     fn read(&self, offset: u64, out: &mut [u8]) -> Result<(), io::Error> {

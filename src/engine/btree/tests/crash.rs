@@ -58,6 +58,6 @@ fn a_death_while_it_opens_costs_the_next_process_nothing() {
 #[test]
 fn simulated_crashes_lose_nothing_that_was_durable() {
     let test = "engine::btree::tests::crash::simulated_crashes";
-    let tally = campaign(test, seeds(60), World::new, |_| Box::new(Tested));
+    let tally = campaign(test, seeds(500), World::new, |_| Box::new(Tested));
     assert!(tally.crashes >= tally.worlds, "{tally:?}");
 }

@@ -78,3 +78,23 @@ fn what_the_other_engines_refuse_is_refused() {
     assert!(error.contains("a key of 65536 bytes; at most 65535"), "{error}");
     engine.commit(vec![put("a", "1")]).unwrap();
 }
+
+/// A power cut while the file grows may leave it with any length.
+#[test]
+fn a_part_of_a_page_at_the_end_does_not_count() {
+    let disk = Simulated::new(1);
+    let engine = open(&disk, SyncPolicy::Always).unwrap();
+    engine.commit(vec![put("a", "1")]).unwrap();
+    let disk = disk.kill();
+    drop(engine);
+    let path = Path::new("/db/btree.redb");
+    let mut bytes = disk.read_raw(path).unwrap();
+    bytes.resize(bytes.len() + 100, 0);
+    disk.write_raw(path, &bytes);
+    let engine = open(&disk, SyncPolicy::Always).unwrap();
+    assert_eq!(engine.get(b"a").unwrap().unwrap(), "1");
+    engine.commit(vec![put("a", "2")]).unwrap();
+    let disk = disk.kill();
+    drop(engine);
+    assert_eq!(open(&disk, SyncPolicy::Always).unwrap().get(b"a").unwrap().unwrap(), "2");
+}
