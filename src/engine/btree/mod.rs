@@ -408,8 +408,8 @@ impl Engine for BTree {
         Stats {
             writes: tree.writes.load(Relaxed),
             reads: tree.reads.load(Relaxed),
+            wal_bytes: tree.counts.written_bytes.load(Relaxed),
             wal_syncs: tree.counts.syncs.load(Relaxed),
-            flushed_bytes: tree.counts.written_bytes.load(Relaxed),
             tables: 1,
             table_bytes: file.unwrap_or_default(),
             cache_bytes: tree.with_database(cached).unwrap_or_default(),
