@@ -193,8 +193,8 @@ struct Stretch<'a> {
     table: usize,
 }
 
-/// Merges runs of tables, the newest run first and the tables of each by key. Dead entries go
-/// where nothing lies beneath.
+/// Merges runs of tables, the newest run first and the tables of each by key. Where nothing lies
+/// beneath dead entries go; elsewhere what has expired becomes a tombstone.
 pub(super) fn merge(runs: &[Vec<&Content>], cover: &Cover, now_s: u64) -> Content {
     let tables: Vec<&Content> = runs.iter().flatten().copied().collect();
     let expired: Vec<f64> = tables.iter().map(|table| table.expired_share(now_s)).collect();
@@ -215,13 +215,13 @@ pub(super) fn merge(runs: &[Vec<&Content>], cover: &Cover, now_s: u64) -> Conten
                 any = true;
             }
             let free = *free.get_or_insert_with(|| cover.free(span)) as f32;
-            let alive = 1.0 - expired[stretch.table] as f32 * free;
+            let dead = expired[stretch.table] as f32;
             let mut entries = 0.0;
             for ((to, from), left) in shares.iter_mut().zip(stretch.shares).zip(&mut left) {
-                let values = Share { deleted: 0.0, ..*from };
-                to.add(values, *left * alive);
-                to.deleted += from.deleted * *left * (1.0 - free);
-                entries += (from.filled + from.written) * *left * alive;
+                let values = (from.filled + from.written) * *left;
+                to.add(Share { deleted: 0.0, ..*from }, *left * (1.0 - dead));
+                to.deleted += (from.deleted * *left + values * dead) * (1.0 - free);
+                entries += values * (1.0 - dead);
                 *left *= 1.0 - from.overwritten();
             }
             kept[stretch.table] += f64::from(entries) * (span.to - span.from);
@@ -230,7 +230,7 @@ pub(super) fn merge(runs: &[Vec<&Content>], cover: &Cover, now_s: u64) -> Conten
             merged.push(span, &shares);
         }
     }
-    merged.expiry = merged_expiry(&tables, &kept, now_s, cover.0.is_empty());
+    merged.expiry = merged_expiry(&tables, &kept, now_s);
     merged
 }
 
@@ -276,12 +276,11 @@ impl Content {
     }
 }
 
-/// The inputs' histograms in proportion to what the merge kept of each.
-fn merged_expiry(tables: &[&Content], kept: &[f64], now_s: u64, clean: bool) -> Vec<(u64, f64)> {
+/// The inputs' histograms, of what has not expired, in proportion to what the merge kept of each.
+fn merged_expiry(tables: &[&Content], kept: &[f64], now_s: u64) -> Vec<(u64, f64)> {
     let mut steps: Vec<(u64, f64)> = Vec::new();
     for (table, kept) in tables.iter().zip(kept) {
-        let gone = |by_s: u64| clean && by_s <= now_s;
-        let stays = table.expiry.iter().filter(|(by_s, _)| !gone(*by_s));
+        let stays = table.expiry.iter().filter(|(by_s, _)| *by_s > now_s);
         let all: f64 = stays.clone().map(|(_, entries)| entries).sum();
         if all > 0.0 {
             steps.extend(stays.map(|(by_s, entries)| (*by_s, entries * kept / all)));

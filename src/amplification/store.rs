@@ -29,9 +29,13 @@ pub struct Counters {
 /// Positions within the space between two keys that a table's ends may have.
 const STEPS_PER_KEY: f64 = 65_536.0;
 
+/// A table is not moved to the bottom if more than one in so many of its entries is a tombstone.
+const MOVED_TOMBSTONES: u64 = 4;
+
 pub(super) struct Store<'a> {
     load: &'a Workload,
     classes: &'a [Class],
+    /// By level and key: pickers sort tables, and what is in order is sorted at once.
     metas: Vec<TableMeta>,
     /// Of the table in the same place of `metas`.
     contents: Vec<Content>,
@@ -132,7 +136,7 @@ impl<'a> Store<'a> {
         let tombstones = (weight.tombstones.round() as u64).min(entries);
         self.bytes += weight.bytes;
         let id = self.id();
-        self.metas.push(TableMeta {
+        let meta = TableMeta {
             id,
             level,
             run,
@@ -147,8 +151,15 @@ impl<'a> Store<'a> {
             max_written_s: origin.max_written_s,
             expiry: whole_steps(&content.expiry, entries - tombstones),
             busy: false,
-        });
-        self.contents.push(content);
+        };
+        self.insert(meta, content);
+    }
+
+    fn insert(&mut self, meta: TableMeta, content: Content) {
+        let turn = (meta.level, &meta.first_key);
+        let place = self.metas.partition_point(|other| (other.level, &other.first_key) <= turn);
+        self.metas.insert(place, meta);
+        self.contents.insert(place, content);
     }
 
     /// The places of a job's inputs, in the order of lookups.
@@ -201,17 +212,23 @@ impl<'a> Store<'a> {
     }
 
     /// Inputs that come from above the output and overlap neither each other nor the run that they
-    /// join change their place without being rewritten.
+    /// join change their place without being rewritten; not, though, tables that are too large for
+    /// the output, or that would bring many tombstones to where these can be dropped.
     fn can_move(&self, job: &Job, places: &[usize]) -> bool {
-        if places.iter().any(|place| self.metas[*place].level >= job.output_level) {
+        let fits = |meta: &TableMeta| {
+            meta.level < job.output_level && meta.bytes <= job.table_bytes.saturating_mul(2)
+        };
+        let useless = |meta: &TableMeta| meta.tombstones * MOVED_TOMBSTONES > meta.entries;
+        let deepest = self.metas.iter().all(|meta| meta.level <= job.output_level);
+        let inputs = || places.iter().map(|place| &self.metas[*place]);
+        if !inputs().all(fits) || (deepest && inputs().any(useless)) {
             return false;
         }
         let joined = self
             .metas
             .iter()
             .filter(|meta| meta.level == job.output_level && Some(meta.run) == job.output_run);
-        let inputs = places.iter().map(|place| &self.metas[*place]);
-        let mut all: Vec<&TableMeta> = inputs.chain(joined).collect();
+        let mut all: Vec<&TableMeta> = inputs().chain(joined).collect();
         all.sort_by(|a, b| a.first_key.cmp(&b.first_key));
         all.windows(2).all(|pair| pair[0].last_key < pair[1].first_key)
     }
@@ -260,15 +277,17 @@ impl<'a> Store<'a> {
         let bytes: f64 = places.iter().map(|place| self.metas[*place].bytes as f64).sum();
         match change {
             Change::Move => {
-                for place in places {
-                    let meta = &mut self.metas[place];
+                for (mut meta, content) in self.remove(places) {
                     (meta.level, meta.run, meta.busy) = (job.output_level, run, false);
+                    self.insert(meta, content);
                 }
                 self.counters.moves += 1;
                 self.counters.moved_bytes += bytes;
             }
             Change::Merge(tables) => {
-                self.remove(places);
+                for (_, content) in self.remove(places) {
+                    self.bytes -= content.weight(self.classes, self.load).bytes;
+                }
                 self.growing_bytes -= written_bytes;
                 for content in tables {
                     self.install(content, job.output_level, run, origin);
@@ -281,13 +300,11 @@ impl<'a> Store<'a> {
         }
     }
 
-    fn remove(&mut self, mut places: Vec<usize>) {
+    fn remove(&mut self, mut places: Vec<usize>) -> Vec<(TableMeta, Content)> {
         places.sort_unstable_by_key(|place| Reverse(*place));
-        for place in places {
-            self.metas.swap_remove(place);
-            let content = self.contents.swap_remove(place);
-            self.bytes -= content.weight(self.classes, self.load).bytes;
-        }
+        let taken =
+            places.iter().map(|place| (self.metas.remove(*place), self.contents.remove(*place)));
+        taken.collect()
     }
 }
 

@@ -13,6 +13,8 @@ pub struct Workload {
     /// What an entry takes in a table beside its key and value: lengths, sequence number, and its
     /// part of index and filter.
     pub overhead_bytes: u64,
+    /// What it takes in a memtable beside them.
+    pub memtable_overhead_bytes: u64,
     pub distribution: Distribution,
     /// Overwrites and deletes that follow the fill.
     pub operations: u64,
@@ -20,7 +22,7 @@ pub struct Workload {
     pub deletes: f64,
     /// Every record expires so long after it was written; 0: never.
     pub ttl_s: u64,
-    /// Writes of so many bytes fill a memtable; overwrites within it count as well.
+    /// Entries of so many bytes fill a memtable. A key that is written again takes its old place.
     pub memtable_bytes: u64,
 }
 
@@ -35,6 +37,30 @@ pub enum Distribution {
     /// In the order of the keys, over and over, the fill as well.
     Sequential,
 }
+
+/// Of the engine's memtable, for each key: an entry's header, and its place in the hash table and
+/// in the list of keys.
+pub const MEMTABLE_OVERHEAD_BYTES: u64 = 59;
+
+/// Of the engine's blocks, and what each takes beside its entries: end, seal, restart points,
+/// buckets, and its line in the index.
+const BLOCK_BYTES: u64 = 4 << 10;
+const PER_BLOCK_BYTES: u64 = 34;
+/// Of an entry: lengths, and its part of a filter of 10 bits; less what random
+/// keys have in common with their neighbours.
+const PER_ENTRY_BYTES: u64 = 6;
+
+/// What an entry takes in a table of the engine beside key and value, uncompressed, with blocks of
+/// 4 KiB and filters of 10 bits: within a byte or two of what flushes of scattered keys take.
+/// Blocks hold whole entries, so values of some KiB share theirs with few others.
+pub fn table_overhead_bytes(key_bytes: u64, value_bytes: u64) -> u64 {
+    let room = BLOCK_BYTES - PER_BLOCK_BYTES;
+    let together = (room / (key_bytes + value_bytes + PER_ENTRY_BYTES)).max(1);
+    PER_ENTRY_BYTES + PER_BLOCK_BYTES / together
+}
+
+/// More than any memtable waits for.
+const MOST_OPERATIONS: u64 = 1 << 50;
 
 /// Of YCSB: Cooper et al., SoCC 2010, section 5.
 const ZIPF_EXPONENT: f64 = 0.99;
@@ -63,15 +89,46 @@ impl Workload {
         values * self.value_bytes as f64 + (inserts + operations) as f64 * self.key_bytes as f64
     }
 
-    /// Writes that fill a memtable; at least one.
-    pub fn writes_per_flush(&self) -> u64 {
-        ((self.memtable_bytes as f64 / self.entry_bytes()) as u64).max(1)
+    /// Inserts of new keys that fill a memtable; at least one.
+    pub fn inserts_per_flush(&self) -> u64 {
+        self.keys_per_memtable(self.value_bytes as f64)
+    }
+
+    fn keys_per_memtable(&self, value_bytes: f64) -> u64 {
+        let entry = (self.key_bytes + self.memtable_overhead_bytes) as f64 + value_bytes;
+        ((self.memtable_bytes as f64 / entry).ceil() as u64).max(1)
+    }
+
+    /// Operations that fill a memtable, at least one; more than its keys, since some write the same
+    /// key again. None: all keys together do not fill it.
+    pub fn operations_per_flush(&self) -> Option<u64> {
+        let keys = self.keys_per_memtable(self.value_bytes as f64 * (1.0 - self.deletes));
+        if self.distribution == Distribution::Sequential {
+            return (keys <= self.records).then_some(keys);
+        }
+        let classes = self.classes();
+        let written = |operations: u64| -> f64 {
+            let share = |class: &Class| class.share * class.written_by(operations);
+            classes.iter().map(share).sum::<f64>() * self.records as f64
+        };
+        let (mut low, mut high) = (keys, MOST_OPERATIONS);
+        if written(high) < keys as f64 || keys > self.records {
+            return None;
+        }
+        while low < high {
+            let middle = low + (high - low) / 2;
+            match written(middle) < keys as f64 {
+                true => low = middle + 1,
+                false => high = middle,
+            }
+        }
+        Some(low)
     }
 
     /// Flushes of the fill and of the operations.
     pub fn flushes(&self) -> u64 {
-        let per_flush = self.writes_per_flush();
-        self.records.div_ceil(per_flush) + self.operations.div_ceil(per_flush)
+        let of_operations = self.operations_per_flush().unwrap_or(u64::MAX);
+        self.records.div_ceil(self.inserts_per_flush()) + self.operations.div_ceil(of_operations)
     }
 
     /// The classes of keys: one where all keys are alike; for Zipf's law one for each doubling of
@@ -114,6 +171,8 @@ fn zeta(first: u64, end: u64) -> f64 {
 pub(super) struct Writer<'a> {
     workload: &'a Workload,
     classes: &'a [Class],
+    inserts_per_flush: u64,
+    operations_per_flush: u64,
     pub inserted: u64,
     pub operated: u64,
 }
@@ -127,21 +186,27 @@ pub(super) struct Memtable {
 
 impl<'a> Writer<'a> {
     pub fn new(workload: &'a Workload, classes: &'a [Class]) -> Self {
-        Writer { workload, classes, inserted: 0, operated: 0 }
+        Writer {
+            workload,
+            classes,
+            inserts_per_flush: workload.inserts_per_flush(),
+            operations_per_flush: workload.operations_per_flush().unwrap_or(u64::MAX),
+            inserted: 0,
+            operated: 0,
+        }
     }
 
     /// What the next memtable holds; None when all is written.
     pub fn next(&mut self) -> Option<Memtable> {
         let load = self.workload;
-        let most = load.writes_per_flush();
-        let inserts = most.min(load.records - self.inserted);
+        let inserts = self.inserts_per_flush.min(load.records - self.inserted);
         if inserts > 0 {
             let content = self.filled(inserts);
             self.inserted += inserts;
             let user_bytes = load.user_bytes(inserts, 0);
             return Some(Memtable { content, writes: inserts, user_bytes });
         }
-        let operations = most.min(load.operations - self.operated);
+        let operations = self.operations_per_flush.min(load.operations - self.operated);
         if operations == 0 {
             return None;
         }
@@ -215,6 +280,19 @@ mod tests {
                 assert!((operations - 1.0).abs() < 1e-9, "{records}: {operations}");
             }
         }
+    }
+
+    #[test]
+    fn popular_keys_let_a_memtable_last() {
+        let load = Workload { records: 100_000, ..super::super::tests::workload() };
+        let keys = load.inserts_per_flush() as f64;
+        let uniform = load.operations_per_flush().unwrap() as f64;
+        // n (1 - (1 - 1/n)^m) keys are written by m operations.
+        assert!((uniform / (1e5 * -(-keys / 1e5).ln_1p()) - 1.0).abs() < 0.01, "{uniform}");
+        let zipfian = Workload { distribution: Distribution::Zipfian, ..load.clone() };
+        assert!(zipfian.operations_per_flush().unwrap() as f64 > 1.5 * uniform);
+        let few = Workload { records: 100, ..load };
+        assert_eq!((few.operations_per_flush(), few.flushes()), (None, 2));
     }
 
     #[test]

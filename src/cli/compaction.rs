@@ -2,7 +2,10 @@
 
 use super::text::{columns, width, wrap};
 use super::{print, print_json, say};
-use crate::amplification::{self, Distribution, Machine, Outcome, Reads, Sample, Workload};
+use crate::amplification::{
+    self, Distribution, MEMTABLE_OVERHEAD_BYTES, Machine, Outcome, Reads, Sample, Workload,
+    table_overhead_bytes,
+};
 use crate::report::amplification::{Line, Point, draw, write_csv};
 use anyhow::Context;
 use clap::builder::RangedU64ValueParser;
@@ -73,10 +76,6 @@ pub struct Args {
 const MOST: u64 = 1_000_000_000_000;
 const MIB: f64 = 1_048_576.0;
 
-/// Of a table as the engine writes it, for each entry: lengths and sequence number in the block,
-/// and its part of the index and of a filter of 10 bits.
-const OVERHEAD_BYTES: u64 = 16;
-
 /// Points of each line.
 const SAMPLES: usize = 240;
 
@@ -103,7 +102,7 @@ fn share(text: &str) -> Result<f64, String> {
 }
 
 pub fn run(args: Args) -> anyhow::Result<ExitCode> {
-    let (load, machine) = (args.workload(), args.machine());
+    let (load, machine) = (args.workload()?, args.machine());
     let strategies = match args.strategies.is_empty() {
         true => Compaction::entries().iter().map(|entry| Choice::named(entry.name)).collect(),
         false => Ok(args.strategies.clone()),
@@ -134,12 +133,13 @@ pub fn run(args: Args) -> anyhow::Result<ExitCode> {
 }
 
 impl Args {
-    fn workload(&self) -> Workload {
+    fn workload(&self) -> anyhow::Result<Workload> {
         let mut load = Workload {
             records: self.records,
             key_bytes: self.key_bytes,
             value_bytes: self.value_bytes,
-            overhead_bytes: OVERHEAD_BYTES,
+            overhead_bytes: table_overhead_bytes(self.key_bytes, self.value_bytes),
+            memtable_overhead_bytes: MEMTABLE_OVERHEAD_BYTES,
             distribution: self.distribution,
             operations: self.operations.unwrap_or(self.records * 10),
             deletes: self.deletes,
@@ -147,9 +147,16 @@ impl Args {
             memtable_bytes: self.memtable_mib << 20,
         };
         if let Some(flushes) = self.flushes {
-            load.operations = flushes * load.writes_per_flush();
+            let Some(each) = load.operations_per_flush() else {
+                let (records, mib) = (self.records, self.memtable_mib);
+                anyhow::bail!(
+                    "--flushes is {flushes}, but {records} records never fill a memtable of {mib} \
+                     MiB; allowed: --operations, more --records, or less --memtable-mib"
+                );
+            };
+            load.operations = flushes.saturating_mul(each);
         }
-        load
+        Ok(load)
     }
 
     fn machine(&self) -> Machine {
@@ -294,7 +301,7 @@ fn text(
     rows.extend(strategies.iter().zip(outcomes).map(|(choice, it)| row(choice, it)));
     let right: Vec<usize> = (1..HEADINGS.len()).collect();
     let mut text = wrap(about, 0, 2, width());
-    text.push_str(&format!("{} flushes of {} writes\n\n", load.flushes(), load.writes_per_flush()));
+    text.push_str(&format!("{} flushes for each strategy\n\n", load.flushes()));
     text.push_str(&columns(&rows, &right));
     text.push('\n');
     text.push_str(&wrap(EXPLANATION, 0, 0, width()));
@@ -418,16 +425,17 @@ mod tests {
 
     #[test]
     fn flushes_are_full_memtables_after_the_fill() {
-        let load = parse(&["--flushes", "30", "--records", "1000000"]).unwrap().workload();
-        assert_eq!(load.flushes(), 2 + 30);
-        let load = parse(&["--operations", "0", "--records", "1000000"]).unwrap().workload();
-        assert_eq!(load.flushes(), 2);
+        let load = |arguments: &[&str]| parse(arguments).unwrap().workload();
+        assert_eq!(load(&["--flushes", "30", "--records", "1000000"]).unwrap().flushes(), 3 + 30);
+        assert_eq!(load(&["--operations", "0", "--records", "1000000"]).unwrap().flushes(), 3);
+        let never = load(&["--flushes", "30", "--records", "1000"]).unwrap_err().to_string();
+        assert!(never.starts_with("--flushes is 30, but 1000 records never fill"), "{never}");
     }
 
     #[test]
     fn the_document_is_the_same_for_the_same_seed() {
         let args = parse(&["--records", "2000000", "--strategy", "leveled"]).unwrap();
-        let load = args.workload();
+        let load = args.workload().unwrap();
         let document = || {
             let picker = args.strategies[0].build();
             let outcome = amplification::run(&load, args.machine(), &*picker, 10, args.seed);

@@ -55,15 +55,14 @@ pub fn run(load: &Workload, machine: Machine, picker: &dyn Picker, seed: u64) ->
     };
     let (mut now_s, mut space, mut flushes) = (1_036_800_000.0, 0.0, 0);
     let mut newest = BTreeMap::new();
-    let per_flush = load.writes_per_flush() as usize;
-    for chunk in fill.chunks(per_flush) {
+    for chunk in fill.chunks(load.inserts_per_flush() as usize) {
         now_s += load.user_bytes(chunk.len() as u64, 0) / machine.ingest_bytes_per_s;
         let writes: Vec<_> = chunk.iter().map(|key| (*key, false)).collect();
         store.flush(&writes, now_s as u64, &mut newest, picker);
     }
     let mut operated = 0;
     while operated < load.operations {
-        let count = (load.operations - operated).min(per_flush as u64);
+        let count = (load.operations - operated).min(load.operations_per_flush().unwrap());
         now_s += load.user_bytes(0, count) / machine.ingest_bytes_per_s;
         let draw = |at: u64| {
             let key = match load.distribution {
@@ -208,7 +207,13 @@ impl Store<'_> {
         entries.sort_unstable_by_key(|(key, record)| (*key, Reverse(record.sequence)));
         entries.dedup_by_key(|(key, _)| *key);
         let covered = |key: u64| beneath.iter().any(|(from, to)| *from <= key && key <= *to);
-        entries.retain(|(key, record)| !is_dead(record, now_s) || covered(u64::from(*key)));
+        entries.retain_mut(|(key, record)| {
+            let dead = is_dead(record, now_s);
+            if dead {
+                *record = Record { tombstone: true, expires_s: 0, ..*record };
+            }
+            !dead || covered(u64::from(*key))
+        });
         let mut open = Vec::new();
         let mut bytes = 0.0;
         for (key, record) in entries {
@@ -233,9 +238,12 @@ impl Store<'_> {
         let taken = || self.metas.iter().filter(is_input);
         let joined =
             |meta: &&TableMeta| meta.level == job.output_level && Some(meta.run) == job.output_run;
+        let deepest = self.metas.iter().all(|meta| meta.level <= job.output_level);
         let alone = |meta: &TableMeta| {
             let mut others = taken().chain(self.metas.iter().filter(joined));
             meta.level < job.output_level
+                && meta.bytes <= 2 * job.table_bytes
+                && !(deepest && meta.tombstones * 4 > meta.entries)
                 && others.all(|other| other.id == meta.id || !other.overlaps(meta))
         };
         taken().all(alone)

@@ -14,6 +14,7 @@ pub(super) fn workload() -> Workload {
         key_bytes: 16,
         value_bytes: 65_504,
         overhead_bytes: 16,
+        memtable_overhead_bytes: 16,
         distribution: Distribution::Uniform,
         operations: 200_000,
         deletes: 0.0,
