@@ -234,6 +234,9 @@ pub struct Stats {
     pub slowed_us: u64,
 }
 
+/// Takes the key and the value of one entry of a scan, and says whether it wants the next.
+pub type Show<'a> = dyn FnMut(&[u8], &[u8]) -> ControlFlow<()> + 'a;
+
 /// One ordered key-value map on one disk, or in memory.
 ///
 /// Any thread may call any method. Reads see every write whose `commit` has returned, and none
@@ -287,7 +290,7 @@ pub trait Engine: Send + Sync {
         from: Bound<&[u8]>,
         to: Bound<&[u8]>,
         limit: usize,
-        each: &mut dyn FnMut(&[u8], &[u8]) -> ControlFlow<()>,
+        each: &mut Show<'_>,
     ) -> Result<usize, EngineError> {
         let found = self.scan(from, to, limit)?;
         let last = found.iter().position(|(key, value)| each(key, value).is_break());

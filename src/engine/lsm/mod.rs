@@ -62,13 +62,13 @@ mod tests;
 
 use crate::engine::disk::{Disk, Folder, Real};
 use crate::engine::wal::{Replayed, Salvage};
-use crate::engine::{Engine, EngineError, LsmConfig, Peek, Stats, SyncPolicy, Write};
+use crate::engine::{Engine, EngineError, LsmConfig, Peek, Show, Stats, SyncPolicy, Write};
 use bytes::Bytes;
 use options::Options;
 use parking_lot::Mutex;
 use quorate_strategies::compaction::Picker;
 use std::any::Any;
-use std::ops::{Bound, ControlFlow};
+use std::ops::Bound;
 use std::path::Path;
 use std::sync::Arc;
 use std::thread::JoinHandle;
@@ -231,7 +231,7 @@ impl Engine for Lsm {
         from: Bound<&[u8]>,
         to: Bound<&[u8]>,
         limit: usize,
-        each: &mut dyn FnMut(&[u8], &[u8]) -> ControlFlow<()>,
+        each: &mut Show<'_>,
     ) -> Result<usize, EngineError> {
         self.tree.scan_with(from, to, limit, each)
     }

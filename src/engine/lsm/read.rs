@@ -5,7 +5,7 @@ use super::tree::{State, Tree};
 use crate::engine::entry::{Cursor, Found, Item, Kind, Rank};
 use crate::engine::memtable::{CopiedCursor, MemtableCursor};
 use crate::engine::table::{self, MergeCursor, RunCursor, Table};
-use crate::engine::{EngineError, Peek, is_empty};
+use crate::engine::{EngineError, Peek, Show, is_empty};
 use bytes::Bytes;
 use std::ops::{Bound, ControlFlow};
 use std::sync::Arc;
@@ -181,7 +181,7 @@ impl Tree {
         from: Bound<&[u8]>,
         to: Bound<&[u8]>,
         limit: usize,
-        each: &mut dyn FnMut(&[u8], &[u8]) -> ControlFlow<()>,
+        each: &mut Show<'_>,
     ) -> Result<usize, EngineError> {
         let mut shown = 0;
         self.walk(from, to, limit, |state, merge| {

@@ -33,7 +33,7 @@ impl Default for Format {
     fn default() -> Self {
         Format {
             block_bytes: 4 << 10,
-            restart_interval: 16,
+            restart_interval: 8,
             hash_index: true,
             bloom_bits: 10.0,
             compression: Compression::None,
