@@ -2,7 +2,7 @@
 //! They are read without a panic whatever the bytes are.
 
 /// The format of every file that this build writes, and the only one that it reads.
-pub const FORMAT_VERSION: u32 = 2;
+pub const FORMAT_VERSION: u32 = 3;
 
 /// Appends a number in groups of seven bits, the lowest first.
 pub fn put_varint(out: &mut Vec<u8>, mut number: u64) {

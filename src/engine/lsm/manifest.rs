@@ -4,10 +4,13 @@
 //! ```text
 //!   CURRENT               names the manifest, with a checksum; replaced by an atomic rename
 //!   000000000003.manifest [magic, version, number, crc] [edit 0: the whole state] [edit 1] …
-//!   edit                  payload bytes u32 │ payload crc u32 │ header crc u32 │ payload
+//!   edit                  4 · payload bytes + 3 as u32 │ payload crc u32 │ header crc u32 │ payload
+//!   payload               flushed up to │ removed tables │ added tables │ 3
 //! ```
 //!
-//! The header's checksum covers the edit's index, too, so that no edit passes for another.
+//! The header's checksum covers the edit's index, too, so that no edit passes for another. An edit
+//! begins and ends with a byte of two ones: so a sector of zeros in it was never written, and a bit
+//! that rotted in the last edit is not taken for a write that a crash cut short.
 //!
 //! A flush or a compaction exists from the moment that its edit is on disk. What a crash leaves
 //! besides, half a table or a whole one that no edit names, is removed when the engine is opened.
@@ -22,6 +25,8 @@ use std::path::Path;
 const MAGIC: &[u8; 4] = b"QMAN";
 const FILE_HEADER_BYTES: usize = 20;
 const EDIT_HEADER_BYTES: usize = 12;
+/// What every payload ends with.
+const END: u8 = 3;
 /// A manifest above this size is replaced by one that holds only the state.
 const REWRITE_BYTES: u64 = 256 << 10;
 
@@ -181,12 +186,12 @@ fn encode_edit(index: u64, edit: &Edit, out: &mut Vec<u8>) {
 }
 
 fn frame(index: u64, payload: &[u8], out: &mut Vec<u8>) {
-    let start = out.len();
-    out.extend_from_slice(&(payload.len() as u32).to_le_bytes());
-    out.extend_from_slice(&crc32fast::hash(payload).to_le_bytes());
+    let (start, payload) = (out.len(), [payload, &[END]].concat());
+    out.extend_from_slice(&((payload.len() as u32) << 2 | 3).to_le_bytes());
+    out.extend_from_slice(&crc32fast::hash(&payload).to_le_bytes());
     let crc = header_checksum(index, &out[start..]);
     out.extend_from_slice(&crc.to_le_bytes());
-    out.extend_from_slice(payload);
+    out.extend_from_slice(&payload);
 }
 
 /// Reads a manifest of these payloads, which need not make sense, with right checksums and with
@@ -274,14 +279,14 @@ fn check_header(path: &Path, number: u64, bytes: &[u8]) -> Result<(), EngineErro
 /// What a disk writes whole or not at all.
 const SECTOR_BYTES: usize = 512;
 
-/// Whether a write that began at `at` was not finished: the file is new, so a sector that never
-/// reached the disk is zeros as far as the write goes. Sectors get there in any order.
-fn is_torn(bytes: &[u8], at: usize) -> bool {
-    let shares = (at / SECTOR_BYTES..).map(|sector| {
+/// Whether the write of the bytes from `at` to `end` was not finished: the file is new, so a sector
+/// that never reached the disk is zeros from where the write began. Sectors get there in any order.
+fn is_torn(bytes: &[u8], at: usize, end: usize) -> bool {
+    (at / SECTOR_BYTES..end.div_ceil(SECTOR_BYTES)).any(|sector| {
         let start = (sector * SECTOR_BYTES).max(at);
-        bytes.get(start..bytes.len().min((sector + 1) * SECTOR_BYTES)).unwrap_or_default()
-    });
-    shares.take_while(|share| !share.is_empty()).any(|share| share.iter().all(|byte| *byte == 0))
+        let share = bytes.get(start..bytes.len().min((sector + 1) * SECTOR_BYTES));
+        share.is_none_or(|share| share.iter().all(|byte| *byte == 0))
+    })
 }
 
 /// The edit at `at` and the size of its payload; `None` at the end of the file, be it clean or
@@ -300,24 +305,25 @@ fn read_edit(
     let corrupt =
         |found: &str| EngineError::corrupt(path, at as u64, &format!("edit {index}"), found);
     if crc != Some(header_checksum(index, &header[..8])) {
-        if is_torn(&bytes[..at + EDIT_HEADER_BYTES], at) {
+        if is_torn(bytes, at, at + EDIT_HEADER_BYTES) {
             return Ok(None);
         }
         return Err(corrupt("a wrong checksum of its header"));
     }
-    let len = len.unwrap_or_default() as usize;
+    let len = (len.unwrap_or_default() >> 2) as usize;
     let Some(payload) = rest.get(EDIT_HEADER_BYTES..EDIT_HEADER_BYTES + len) else {
         return Ok(None);
     };
     if payload_crc != Some(crc32fast::hash(payload)) {
         let end = at + EDIT_HEADER_BYTES + len;
         let is_last = bytes[end..].iter().all(|byte| *byte == 0);
-        if is_last && is_torn(&bytes[..end], at) {
+        if is_last && is_torn(bytes, at, end) {
             return Ok(None);
         }
         return Err(corrupt("a wrong checksum"));
     }
-    let edit = Edit::decode(payload).ok_or_else(|| corrupt("malformed fields"))?;
+    let edit = payload.strip_suffix(&[END]).and_then(Edit::decode);
+    let edit = edit.ok_or_else(|| corrupt("malformed fields"))?;
     Ok(Some((edit, len)))
 }
 
@@ -406,7 +412,7 @@ mod tests {
         for len in 0..bytes.len() {
             match read(&path, 1, &bytes[..len]) {
                 Ok(found) => assert!(states.contains(&found), "cut at {len}"),
-                Err(error) => assert!(len < FILE_HEADER_BYTES + EDIT_HEADER_BYTES + 16, "{error}"),
+                Err(error) => assert!(len < FILE_HEADER_BYTES + EDIT_HEADER_BYTES + 17, "{error}"),
             }
         }
     }
@@ -429,6 +435,24 @@ mod tests {
         }
     }
 
+    /// Wherever the sectors end in it.
+    #[test]
+    fn a_flipped_bit_in_the_last_edit_is_no_torn_write() {
+        let mut bytes = file_header(1);
+        for index in 0..40 {
+            let mut edit = edit(index + 1);
+            edit.removed.extend(0..index % 9);
+            let start = bytes.len();
+            encode_edit(index, &edit, &mut bytes);
+            for bit in start * 8..bytes.len() * 8 {
+                let mut bytes = bytes.clone();
+                bytes[bit / 8] ^= 1 << (bit % 8);
+                let found = read(Path::new("1.manifest"), 1, &bytes);
+                assert!(found.is_err(), "bit {bit} of edit {index} from {start}");
+            }
+        }
+    }
+
     #[test]
     fn another_format_is_refused() {
         let mut bytes = file_header(1);
@@ -436,6 +460,6 @@ mod tests {
         let crc = crc32fast::hash(&bytes[..16]);
         bytes[16..].copy_from_slice(&crc.to_le_bytes());
         let error = read(Path::new("1.manifest"), 1, &bytes).unwrap_err().to_string();
-        assert!(error.contains("format 7; this build reads format 2"), "{error}");
+        assert!(error.contains("format 7; this build reads format 3"), "{error}");
     }
 }
