@@ -9,6 +9,9 @@ use parking_lot::Mutex;
 use std::collections::VecDeque;
 use std::sync::Arc;
 
+/// Zeros that are written at once ahead of the records.
+const FILL_BYTES: usize = 256 << 10;
+
 /// How the log keeps its files.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Settings {
@@ -55,6 +58,7 @@ struct Sealed {
 pub(super) struct Next {
     pub number: u64,
     pub handle: Handle,
+    pub filled: u64,
     /// Whether the folder was synchronised since it got its name.
     pub named: bool,
 }
@@ -69,6 +73,8 @@ pub struct Log {
     handle: Handle,
     seal: Seal,
     at: u64,
+    /// Up to here every block of the active segment was written once.
+    filled: u64,
     next_sequence: u64,
     /// Everything up to here is on disk for certain, in the log or in tables.
     durable_sequence: u64,
@@ -88,8 +94,7 @@ impl Log {
         pool: Pool,
         log_id: u64,
         sealed: Vec<Segment>,
-        number: u64,
-        handle: Handle,
+        (number, handle, filled): (u64, Handle, u64),
         last_sequence: u64,
     ) -> Log {
         let sealed = sealed.into_iter().map(|segment| Sealed { segment, unsynced: None });
@@ -101,6 +106,7 @@ impl Log {
             handle,
             seal: Seal::new(log_id, number),
             at: HEADER_BYTES,
+            filled,
             next_sequence: last_sequence + 1,
             durable_sequence: last_sequence,
             group: Group::default(),
@@ -161,9 +167,25 @@ impl Log {
             written.inspect_err(|error| self.fail(error))?;
             self.at += bytes;
             self.next_sequence = next;
+            self.fill_ahead().inspect_err(|error| self.fail(error))?;
         }
         let last_sequence = self.last_sequence();
         Ok(Appended { first_sequence, last_sequence, bytes, switched })
+    }
+
+    /// Writes zeros behind the records of a segment that was not filled before, a step at a time:
+    /// else each block of 4 KiB would take its first `fdatasync` several times as long, for the
+    /// metadata that says that it is no longer empty.
+    fn fill_ahead(&mut self) -> Result<(), EngineError> {
+        static ZEROS: [u8; FILL_BYTES] = [0; FILL_BYTES];
+        if self.at <= self.filled {
+            return Ok(());
+        }
+        let left = self.pool.segment_bytes().saturating_sub(self.at);
+        let step = left.min(FILL_BYTES as u64);
+        self.handle.write(&ZEROS[..step as usize], self.at)?;
+        self.filled = self.at + step;
+        Ok(())
     }
 
     /// The oldest file to synchronise, and the sequence number that is durable once that is done:
@@ -231,6 +253,7 @@ impl Log {
         self.number = next.number;
         self.seal = Seal::new(self.log_id, next.number);
         self.at = HEADER_BYTES;
+        self.filled = next.filled;
         Ok(())
     }
 
@@ -239,8 +262,9 @@ impl Log {
         let header = self.next_header();
         let spare = self.pool.take_at_once()?;
         spare.write_header(&header)?;
+        let filled = spare.filled;
         let handle = spare.into_segment(self.pool.folder(), header.number)?;
-        Ok(Next { number: header.number, handle, named: false })
+        Ok(Next { number: header.number, handle, filled, named: false })
     }
 
     /// The header of the segment behind the active one.

@@ -23,7 +23,8 @@
 //! `sync`, or by [`tend`] in the background whatever the `sync` setting says; only a writer that is
 //! a whole segment ahead of the disk waits for it. Where nobody has prepared a segment in time, the
 //! writer makes one at once, from a spare or without zeros, and pays with a synchronised header and
-//! name.
+//! name. The first segment of a folder has no zeros either. Into such a one the writer puts them
+//! itself, a quarter of a MiB ahead of the records.
 //!
 //! # Invariants
 //!

@@ -25,7 +25,8 @@ impl Pool {
         let mut pool = Pool { folder, segment_bytes, limit, kept: Vec::new(), next_id };
         for name in ids.into_iter().map(spare_name) {
             let handle = pool.folder.open(&name, Mode::Write)?;
-            pool.keep(Spare { name, handle })?;
+            let filled = handle.bytes()?;
+            pool.keep(Spare { name, handle, filled })?;
         }
         Ok(pool)
     }
@@ -64,7 +65,7 @@ impl Pool {
     }
 
     /// For whoever cannot wait for zeros: a file that was used before is as good as a filled one; a
-    /// new one makes each write into it wait a little longer.
+    /// new one is filled by whoever writes into it.
     pub fn take_at_once(&mut self) -> Result<Spare, EngineError> {
         match self.take() {
             Some(spare) => Ok(spare),

@@ -58,11 +58,12 @@ impl Log {
         };
         let spare = pool.take_at_once()?;
         spare.write_header(&header)?;
-        let handle = spare.into_segment(folder, number)?;
+        let filled = spare.filled;
+        let active = (number, spare.into_segment(folder, number)?, filled);
         folder.sync()?;
         placeholder.iter().try_for_each(|number| give_back(&mut pool, *number))?;
         let (sealed, last_sequence) = (replayed.segments.clone(), replayed.last_sequence);
-        Ok(Log::begin(pool, log_id, sealed, number, handle, last_sequence))
+        Ok(Log::begin(pool, log_id, sealed, active, last_sequence))
     }
 }
 

@@ -143,8 +143,9 @@ fn hand_over(
     if log.number + 1 != header.number {
         return Ok(Some(spare));
     }
+    let filled = spare.filled;
     let handle = spare.into_segment(log.pool.folder(), header.number)?;
-    log.next = Some(Next { number: header.number, handle, named: false });
+    log.next = Some(Next { number: header.number, handle, filled, named: false });
     Ok(None)
 }
 

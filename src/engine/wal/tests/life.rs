@@ -1,6 +1,7 @@
 //! The life of a segment, and what the log tells of itself.
 
 use super::*;
+use crate::engine::disk::Mode;
 use crate::engine::disk::simulated::{Fault, Operation};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
 
@@ -213,4 +214,32 @@ fn several_threads_share_the_log() {
         let found = open(&super::folder(&disk), flushed).unwrap().lock().last_sequence();
         assert!((least..=4_500).contains(&found), "{found} of {least}");
     }
+}
+
+#[test]
+fn a_first_segment_is_filled_ahead_of_its_records_and_not_beyond_its_end() {
+    let disk = Simulated::new(9);
+    let folder = folder(&disk);
+    let (replayed, _) = replayed(&folder, 0, Salvage::No).unwrap();
+    let segment_bytes = 600 << 10;
+    let settings = Settings { segment_bytes, ..SETTINGS };
+    let log = Mutex::new(Log::start(&folder, settings, &replayed).unwrap());
+    let first = path("000000000001.wal");
+    let mut zeros = Vec::new();
+    loop {
+        let before = disk.counts(&first).written_bytes;
+        let appended = append(&mut log.lock(), 40).unwrap();
+        if appended.switched {
+            break;
+        }
+        let written = disk.counts(&first).written_bytes - before - appended.bytes;
+        zeros.extend((written > 0).then_some(written));
+    }
+    assert_eq!(zeros[..2], [256 << 10, 256 << 10]);
+    assert_eq!(zeros.len(), 3, "the last one to its end");
+    let file = folder.open("000000000001.wal", Mode::Read).unwrap();
+    assert_eq!(file.bytes().unwrap(), segment_bytes);
+    let (replayed, all) = super::replayed(&folder, 0, Salvage::No).unwrap();
+    assert_eq!(all, (1..=replayed.last_sequence).map(nth).collect::<Vec<_>>());
+    assert_eq!(replayed.last_sequence, log.lock().last_sequence());
 }
