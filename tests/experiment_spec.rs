@@ -204,6 +204,10 @@ fn measures_are_checked_against_what_they_need() {
         ("measure: [messages, messages]", "x.yaml:6: measure[1]: stands twice"),
         ("measure: [detection]", "measure[0]: nobody dies whom the others could notice"),
         (
+            "matrix: {engine: [lsm, {btree: {cache_mib: 8}}]}\nmeasure: [storage]",
+            "measure[0]: the engine `btree` has no tables; allowed: with `lsm`",
+        ),
+        (
             "workload: {base: a, field_count: 1, field_length: 20}\nmeasure: [staleness]",
             "measure[0]: values of 20 bytes cannot name their writer; allowed: records of",
         ),

@@ -97,7 +97,7 @@ pub enum Wanted {
     /// bytes by node and second. Simulation only; needs a `kill` with `restart_after_s`.
     Gossip,
     /// What the engines write, read in vain and hold, by what they were given; and their longest
-    /// stall. Real nodes only.
+    /// stall. Real nodes with the engine `lsm` only.
     Storage,
 }
 

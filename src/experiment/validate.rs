@@ -3,6 +3,7 @@
 use super::error::SpecError;
 use super::parse::{Source, unknown};
 use super::spec::{Backend, Fault, Kill, LoadMode, Matrix, Spec, Wanted};
+use crate::engine;
 use crate::report::trial::{BACKEND_LABEL, SIMULATION, Target};
 use crate::sim::Link;
 use quorate_workloads::Workload;
@@ -284,11 +285,18 @@ fn check_measure(
             };
             Err(source.error(&field, message))
         }
-        Wanted::Storage if spec.backend == Backend::Processes => Ok(()),
-        Wanted::Storage => {
+        Wanted::Storage if spec.backend == Backend::Simulation => {
             let message = "simulated nodes have no tables; allowed: on real processes";
             Err(source.error(&field, message))
         }
+        Wanted::Storage => match &spec.cluster.engine {
+            engine::Config::Lsm(_) => Ok(()),
+            other => {
+                let name = other.name();
+                let message = format!("the engine `{name}` has no tables; allowed: with `lsm`");
+                Err(source.error(&field, message))
+            }
+        },
         Wanted::Staleness if record_bytes >= STAMP_BYTES => Ok(()),
         Wanted::Staleness => {
             let message = format!(

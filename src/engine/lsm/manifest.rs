@@ -4,7 +4,7 @@
 //! ```text
 //!   CURRENT               names the manifest, with a checksum; replaced by an atomic rename
 //!   000000000003.manifest [magic, version, number, crc] [edit 0: the whole state] [edit 1] …
-//!   edit                  4 · payload bytes + 3 as u32 │ payload crc u32 │ header crc u32 │ payload
+//!   edit                  4 · payload bytes + 3 u32 │ payload crc u32 │ header crc u32 │ payload
 //!   payload               flushed up to │ removed tables │ added tables │ 3
 //! ```
 //!
