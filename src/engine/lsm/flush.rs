@@ -10,6 +10,11 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
 use std::time::Instant;
 
+/// A flush tells its progress in such steps.
+const PROGRESS_BYTES: u64 = 256 << 10;
+/// What an entry takes in a memtable beside key and value, about.
+const ENTRY_BYTES: u64 = 59;
+
 impl Tree {
     /// Flushes every frozen memtable on the caller's thread.
     pub fn flush_all(&self) -> Result<(), EngineError> {
@@ -32,7 +37,17 @@ impl Tree {
         };
         let values = Values::default();
         let mut output = Output::new(self, 0, u64::MAX, origin, &values);
-        memtable.walk(|key, item| output.add(key, item))?;
+        self.pace.flush_begins(memtable.bytes());
+        let (mut walked, mut told) = (0, 0);
+        memtable.walk(|key, item| {
+            walked += (key.len() + item.value.len()) as u64 + ENTRY_BYTES;
+            if walked - told >= PROGRESS_BYTES {
+                self.pace.flush_has(walked);
+                told = walked;
+            }
+            output.add(key, item)
+        })?;
+        self.pace.flush_has(walked);
         let made = output.finish()?;
         self.folder.sync().inspect_err(|_| made.retire())?;
         self.install(&[], &made.place(0, None), &made.blobs, Some(memtable))?;

@@ -15,14 +15,15 @@
 //! digests: RocksDB's delayed writes do the same by steps ("Write Stalls"), here the rate follows
 //! what was measured of the last flushes and compactions.
 //!
-//! Two debts count. Where every memtable but the active one waits for its flush, commits may come
-//! as fast as the last flush went, so that the active one is not full before there is room. Where
+//! Two debts count. Where every memtable but the active one waits for its flush, commits share the
+//! room that is left in the active one over the time that the flush at work will still take, as far
+//! as its progress tells: so a disk that falls behind slows them down and does not stop them. Where
 //! level 0 grows, they may come as fast as compaction empties it, times a factor that falls from
 //! 1.2 to 0.2.
 
 use super::tree::Tree;
 use crate::engine::EngineError;
-use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
 use std::time::{Duration, Instant};
 
 const UNLIMITED: u64 = u64::MAX;
@@ -32,6 +33,8 @@ const LEAST_BYTES_PER_S: f64 = (1 << 20) as f64;
 const LEAST_SLEEP_US: u64 = 500;
 /// One sleep, whatever the size of the batch.
 const LONGEST_SLEEP_US: u64 = 20_000;
+/// What a flush is taken to write in a second before one was measured.
+const FIRST_FLUSH_BYTES_PER_S: u64 = 100 << 20;
 /// Share of the newest measurement in the running rate.
 const NEWEST_SHARE: f64 = 0.3;
 
@@ -43,6 +46,12 @@ pub struct Pace {
     next_us: AtomicU64,
     flushed_bytes_per_s: AtomicU64,
     level0_bytes_per_s: AtomicU64,
+    /// Whether only the active memtable has room.
+    last_room: AtomicBool,
+    /// When the flush at work began, what it has to write, and what it has written.
+    flush_start_us: AtomicU64,
+    flush_bytes: AtomicU64,
+    flushed_bytes: AtomicU64,
 }
 
 impl Default for Pace {
@@ -53,6 +62,10 @@ impl Default for Pace {
             next_us: AtomicU64::new(0),
             flushed_bytes_per_s: AtomicU64::new(0),
             level0_bytes_per_s: AtomicU64::new(0),
+            last_room: AtomicBool::new(false),
+            flush_start_us: AtomicU64::new(0),
+            flush_bytes: AtomicU64::new(0),
+            flushed_bytes: AtomicU64::new(0),
         }
     }
 }
@@ -65,6 +78,52 @@ fn measure(rate: &AtomicU64, bytes: u64, took: Duration) {
 }
 
 impl Pace {
+    fn now_us(&self) -> u64 {
+        self.start.elapsed().as_micros() as u64
+    }
+
+    /// A flush of so many bytes begins.
+    pub fn flush_begins(&self, bytes: u64) {
+        self.flushed_bytes.store(0, Relaxed);
+        self.flush_bytes.store(bytes, Relaxed);
+        self.flush_start_us.store(self.now_us(), Relaxed);
+    }
+
+    /// So much of it is written.
+    pub fn flush_has(&self, bytes: u64) {
+        self.flushed_bytes.store(bytes, Relaxed);
+    }
+
+    /// How long the flush at work will still take: as the last ones went, while it is young; then
+    /// as it goes itself, if that is worse.
+    fn flush_left_us(&self) -> u64 {
+        let measured = match self.flushed_bytes_per_s.load(Relaxed) {
+            0 => FIRST_FLUSH_BYTES_PER_S,
+            measured => measured,
+        };
+        let bytes = self.flush_bytes.load(Relaxed);
+        let elapsed_us = self.now_us().saturating_sub(self.flush_start_us.load(Relaxed));
+        let expected_us = bytes.saturating_mul(1_000_000) / measured;
+        let by_plan_us = expected_us.saturating_sub(elapsed_us);
+        if elapsed_us < expected_us / 2 {
+            return by_plan_us;
+        }
+        // What follows the last entry takes its time, too.
+        let done = self.flushed_bytes.load(Relaxed).clamp(1, bytes.max(1));
+        let left = (bytes - done.min(bytes)).max(bytes / 10);
+        by_plan_us.max((elapsed_us as f64 * left as f64 / done as f64) as u64)
+    }
+
+    /// Bytes of commits per second while so many still fit into memory.
+    fn allowed(&self, room: u64) -> u64 {
+        let allowed = self.allowed.load(Relaxed);
+        if !self.last_room.load(Relaxed) {
+            return allowed;
+        }
+        let shared = room as f64 * 1e6 / self.flush_left_us().max(1) as f64;
+        allowed.min(shared.max(LEAST_BYTES_PER_S) as u64)
+    }
+
     /// A memtable of so many bytes was flushed.
     pub fn flushed(&self, bytes: u64, took: Duration) {
         measure(&self.flushed_bytes_per_s, bytes, took);
@@ -78,12 +137,12 @@ impl Pace {
     }
 
     /// How long a commit of so many bytes has to wait.
-    fn reserve(&self, bytes: usize) -> Option<Duration> {
-        let allowed = self.allowed.load(Relaxed);
+    fn reserve(&self, bytes: usize, room: u64) -> Option<Duration> {
+        let allowed = self.allowed(room);
         if allowed == UNLIMITED {
             return None;
         }
-        let now_us = self.start.elapsed().as_micros() as u64;
+        let now_us = self.now_us();
         let cost_us = (bytes as f64 * 1e6 / allowed as f64) as u64;
         let after = |next: u64| Some(next.max(now_us).saturating_add(cost_us));
         let next = self.next_us.fetch_update(Relaxed, Relaxed, after).unwrap_or(now_us);
@@ -98,7 +157,8 @@ impl Tree {
         if self.options.inline {
             return;
         }
-        if let Some(wait) = self.pace.reserve(bytes) {
+        let room = self.options.memtable_bytes.saturating_sub(self.state.load().active.bytes());
+        if let Some(wait) = self.pace.reserve(bytes, room) {
             std::thread::sleep(wait);
             self.counters.slowed_us.fetch_add(wait.as_micros() as u64, Relaxed);
         }
@@ -107,11 +167,8 @@ impl Tree {
     /// Looks at the debts again, after a memtable was frozen or the tables changed.
     pub fn set_pace(&self) {
         let state = self.state.load();
+        self.pace.last_room.store(state.frozen.len() >= self.options.max_frozen, Relaxed);
         let mut allowed = f64::INFINITY;
-        if state.frozen.len() >= self.options.max_frozen {
-            let rate = self.pace.flushed_bytes_per_s.load(Relaxed);
-            allowed = if rate == 0 { f64::INFINITY } else { rate as f64 };
-        }
         let (runs, slowdown) = (state.version.level0_runs(), self.options.level0_slowdown);
         let rate = self.pace.level0_bytes_per_s.load(Relaxed);
         if runs >= slowdown && rate > 0 {
@@ -140,5 +197,38 @@ impl Tree {
         let stall_us = start.elapsed().as_micros() as u64;
         self.counters.longest_stall_us.fetch_max(stall_us, Relaxed);
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_less_room_the_slower_and_never_nothing() {
+        let pace = Pace::default();
+        pace.flush_begins(64 << 20);
+        assert_eq!(pace.allowed(0), UNLIMITED, "there are other memtables");
+        pace.last_room.store(true, Relaxed);
+        assert_eq!(pace.allowed(0), LEAST_BYTES_PER_S as u64);
+        let allowed = [64, 16, 4].map(|mib| pace.allowed(mib << 20));
+        assert!(allowed.is_sorted_by(|more, less| more > less), "{allowed:?}");
+        assert_eq!(pace.reserve(1 << 20, 0), None, "the first one comes in time");
+        assert_eq!(pace.reserve(1, 0), Some(Duration::from_micros(LONGEST_SLEEP_US)));
+    }
+
+    #[test]
+    fn a_flush_that_is_slower_than_planned_takes_longer() {
+        let pace = Pace::default();
+        pace.flushed(64 << 20, Duration::from_millis(1));
+        pace.flush_begins(64 << 20);
+        std::thread::sleep(Duration::from_millis(5));
+        pace.flush_has(8 << 20);
+        let early = pace.flush_left_us();
+        pace.flush_has(48 << 20);
+        let late = pace.flush_left_us();
+        assert!(early > 5_000 && late < early, "{early} {late}");
+        pace.flush_has(1 << 30);
+        assert!(pace.flush_left_us() > 0, "more than was announced");
     }
 }
