@@ -24,7 +24,7 @@ impl Wal {
     fn new() -> Self {
         let dir = tempfile::tempdir().unwrap();
         let folder = Folder::new(Arc::new(Real), dir.path());
-        let settings = Settings { segment_bytes: SEGMENT_BYTES, spares: 2, log_id: 1 };
+        let settings = Settings { segment_bytes: SEGMENT_BYTES, spares: 2, log_id: 1, zeros: true };
         let nothing = wal::replay(&folder, 0, Salvage::No, |_, _, _| Ok(())).unwrap();
         let log = Mutex::new(Log::start(&folder, settings, &nothing).unwrap());
         let wal = Wal { log, folder, _dir: dir };

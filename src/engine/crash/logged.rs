@@ -37,6 +37,7 @@ impl Logged {
             segment_bytes: [4_096, 8_192, 100_000][at(3)],
             spares: [0, 1, 4][at(9)],
             log_id: seed,
+            zeros: (seed / 2).is_multiple_of(2),
         };
         Logged { sync, settings, tended: seed.is_multiple_of(2) }
     }

@@ -151,7 +151,7 @@ impl Tree {
         let batches = batches.iter().map(|batch| batch.iter().map(Write::change));
         let appended = log.append_many(batches).inspect_err(|error| self.fail(error))?;
         self.counters.wal_bytes.fetch_add(appended.bytes, Relaxed);
-        if appended.switched {
+        if appended.tend {
             self.signal(|signals| signals.segment_due = true);
         }
         Ok(appended.first_sequence)

@@ -6,11 +6,11 @@ use super::manifest::{self, Contents, Manifest};
 use super::options::Options;
 use super::tree::{State, Tree};
 use super::version::{Blobs, Placed, Version};
-use crate::engine::EngineError;
 use crate::engine::disk::Folder;
 use crate::engine::memtable::Memtable;
 use crate::engine::table::Table;
 use crate::engine::wal::{self, Log, Replayed, Salvage};
+use crate::engine::{EngineError, SyncPolicy};
 use quorate_strategies::compaction::Picker;
 use std::path::Path;
 use std::sync::Arc;
@@ -57,6 +57,7 @@ pub fn log_settings(options: &Options) -> wal::Settings {
         segment_bytes: options.segment_bytes,
         spares: options.wal_spares,
         log_id: options.log_id,
+        zeros: options.sync == SyncPolicy::Always,
     }
 }
 

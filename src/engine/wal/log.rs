@@ -12,6 +12,10 @@ use std::sync::Arc;
 /// Zeros that are written at once ahead of the records.
 const FILL_BYTES: usize = 256 << 10;
 
+/// A new segment is filled once this part of the active one is full: a log that hardly grows has no
+/// use for it, and does not begin its life with waiting for zeros.
+const FILL_NEXT_AT: u64 = 4;
+
 /// How the log keeps its files.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Settings {
@@ -22,6 +26,9 @@ pub struct Settings {
     /// A number that tells this log from those of other folders. It counts where the folder has no
     /// segment yet; later the segments have it.
     pub log_id: u64,
+    /// Whether new segments are filled with zeros. That spares whoever waits for `fdatasync`; where
+    /// nobody does, it would only be written in vain.
+    pub zeros: bool,
 }
 
 /// What an append has done.
@@ -33,8 +40,10 @@ pub struct Appended {
     pub last_sequence: u64,
     /// What was written.
     pub bytes: u64,
-    /// A new segment was begun: [`tend`](super::tend) has work.
+    /// A new segment was begun.
     pub switched: bool,
+    /// [`tend`](super::tend) has work.
+    pub tend: bool,
 }
 
 /// A segment as statistics tell it.
@@ -68,6 +77,7 @@ pub(super) struct Next {
 pub struct Log {
     pub(super) pool: Pool,
     log_id: u64,
+    pub(super) zeros: bool,
     sealed: VecDeque<Sealed>,
     pub(super) number: u64,
     handle: Handle,
@@ -92,7 +102,7 @@ impl Log {
     /// Begins with a segment that has its header and its name, durably.
     pub(super) fn begin(
         pool: Pool,
-        log_id: u64,
+        (log_id, zeros): (u64, bool),
         sealed: Vec<Segment>,
         (number, handle, filled): (u64, Handle, u64),
         last_sequence: u64,
@@ -101,6 +111,7 @@ impl Log {
         Log {
             pool,
             log_id,
+            zeros,
             sealed: sealed.collect(),
             number,
             handle,
@@ -169,8 +180,9 @@ impl Log {
             self.next_sequence = next;
             self.fill_ahead().inspect_err(|error| self.fail(error))?;
         }
+        let tend = switched || self.calls_for_next() && self.at - bytes < self.fill_next_at();
         let last_sequence = self.last_sequence();
-        Ok(Appended { first_sequence, last_sequence, bytes, switched })
+        Ok(Appended { first_sequence, last_sequence, bytes, switched, tend })
     }
 
     /// Writes zeros behind the records of a segment that was not filled before, a step at a time:
@@ -178,7 +190,7 @@ impl Log {
     /// metadata that says that it is no longer empty.
     fn fill_ahead(&mut self) -> Result<(), EngineError> {
         static ZEROS: [u8; FILL_BYTES] = [0; FILL_BYTES];
-        if self.at <= self.filled {
+        if !self.zeros || self.at <= self.filled {
             return Ok(());
         }
         let left = self.pool.segment_bytes().saturating_sub(self.at);
@@ -186,6 +198,15 @@ impl Log {
         self.handle.write(&ZEROS[..step as usize], self.at)?;
         self.filled = self.at + step;
         Ok(())
+    }
+
+    fn fill_next_at(&self) -> u64 {
+        self.pool.segment_bytes() / FILL_NEXT_AT
+    }
+
+    /// Whether so much of the active segment is full that a new one has to be filled.
+    pub(super) fn calls_for_next(&self) -> bool {
+        self.at >= self.fill_next_at()
     }
 
     /// The oldest file to synchronise, and the sequence number that is durable once that is done:

@@ -2,7 +2,7 @@
 //!
 //! ```text
 //!   header   header check u32 │ payload check u32 │ payload bytes u32 │ changes u32
-//!            │ first sequence u64 │ durable sequence u64
+//!            │ first sequence u64 │ how far the durable sequence lies below it u32
 //!   payload  for each change:  tag u8: kind, +4 with an expiry │ key bytes u16
 //!            │ value bytes u32, unless removed │ expiry in seconds u64, if any │ key │ value
 //! ```
@@ -15,7 +15,9 @@
 use crate::engine::entry::{Item, Kind};
 use xxhash_rust::xxh3::xxh3_64_with_seed;
 
-pub const HEADER_BYTES: usize = 32;
+pub const HEADER_BYTES: usize = 28;
+/// A log whose disk is so far behind does not say where it is durable.
+const UNTOLD: u32 = u32::MAX;
 /// The longest key: its length is a `u16` in every format.
 pub const MAX_KEY_BYTES: usize = u16::MAX as usize;
 /// The longest batch, encoded: keys, values, and 3 to 15 bytes for each change.
@@ -189,7 +191,9 @@ impl Group {
             let payload_check = seal.check(offset + at as u64, &rest[..payload_bytes]);
             header[4..8].copy_from_slice(&payload_check.to_le_bytes());
             header[16..24].copy_from_slice(&next_sequence.to_le_bytes());
-            header[24..32].copy_from_slice(&durable_sequence.to_le_bytes());
+            let below = next_sequence - durable_sequence;
+            let below = u32::try_from(below).unwrap_or(UNTOLD);
+            header[24..28].copy_from_slice(&below.to_le_bytes());
             let header_check = seal.check(offset + at as u64, &header[4..]);
             header[..4].copy_from_slice(&header_check.to_le_bytes());
             next_sequence += u64::from(u32_at(header, 12));
@@ -206,7 +210,7 @@ pub struct Header {
     pub payload_bytes: usize,
     pub changes: u32,
     pub first_sequence: u64,
-    /// Everything up to here was on disk when this record was written.
+    /// Everything up to here was on disk when this record was written; 0 if it does not say.
     pub durable_sequence: u64,
 }
 
@@ -215,12 +219,17 @@ impl Header {
     /// whatever the bytes are.
     pub fn read(seal: Seal, offset: u64, bytes: &[u8]) -> Option<Header> {
         let bytes = bytes.first_chunk::<HEADER_BYTES>()?;
+        let first_sequence = u64_at(bytes, 16);
+        let durable_sequence = match u32_at(bytes, 24) {
+            UNTOLD => 0,
+            below => first_sequence.checked_sub(u64::from(below))?,
+        };
         let header = Header {
             payload_check: u32_at(bytes, 4),
             payload_bytes: u32_at(bytes, 8) as usize,
             changes: u32_at(bytes, 12),
-            first_sequence: u64_at(bytes, 16),
-            durable_sequence: u64_at(bytes, 24),
+            first_sequence,
+            durable_sequence,
         };
         let plausible = header.changes > 0
             && header.payload_bytes <= MAX_PAYLOAD_BYTES
@@ -377,6 +386,18 @@ mod tests {
         assert_eq!(header.durable_sequence, 9);
         assert_eq!(read(SEAL, 48, &bytes).unwrap(), batch());
         assert_eq!(header.payload_bytes, check_batch(batch()).unwrap());
+    }
+
+    #[test]
+    fn a_disk_that_is_far_behind_is_not_told() {
+        let most = 9 + u64::from(u32::MAX);
+        for (next, durable) in [(most - 1, 9), (most, 0), (1 << 40, 0), (u64::MAX - 9, 0)] {
+            let mut group = Group::default();
+            group.push(batch()).unwrap();
+            let bytes = group.seal(SEAL, 48, next, 9).0.to_vec();
+            let header = Header::read(SEAL, 48, &bytes).unwrap();
+            assert_eq!((header.first_sequence, header.durable_sequence), (next, durable));
+        }
     }
 
     #[test]

@@ -16,7 +16,7 @@ use std::time::Duration;
 use xxhash_rust::xxh3::xxh3_64;
 
 /// The format of every segment that this build writes, and the only one that it reads.
-pub const FORMAT_VERSION: u32 = 2;
+pub const FORMAT_VERSION: u32 = 3;
 /// Where the records begin.
 pub const HEADER_BYTES: u64 = 48;
 const MAGIC: &[u8; 4] = b"QWAL";
@@ -262,7 +262,7 @@ mod tests {
     fn a_wrong_header_is_told() {
         let path = Path::new("5.wal");
         let decode = |bytes: &[u8]| Header::decode(path, bytes).unwrap_err().to_string();
-        for (at, message) in [(0, "magic"), (4, "format 3; this build reads format 2")] {
+        for (at, message) in [(0, "magic"), (4, "format 2; this build reads format 3")] {
             let mut bytes = HEADER.encode();
             bytes[at] ^= 1;
             assert!(decode(&bytes).contains(message), "{}", decode(&bytes));

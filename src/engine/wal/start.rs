@@ -63,7 +63,7 @@ impl Log {
         folder.sync()?;
         placeholder.iter().try_for_each(|number| give_back(&mut pool, *number))?;
         let (sealed, last_sequence) = (replayed.segments.clone(), replayed.last_sequence);
-        Ok(Log::begin(pool, log_id, sealed, active, last_sequence))
+        Ok(Log::begin(pool, (log_id, settings.zeros), sealed, active, last_sequence))
     }
 }
 

@@ -49,8 +49,9 @@ fn sync_one(log: &Mutex<Log>, (handle, sequence): (Handle, u64)) -> Result<(), E
 }
 
 /// Prepares the segment that comes next and synchronises those that are full. To be called from a
-/// background thread once the log is open and after each append that has `switched`. A recycled
-/// segment is ready at once; a new one is filled with zeros first, until `stop` says so.
+/// background thread once the log is open and after each append that says so. A recycled segment is
+/// ready at once; a new one is filled with zeros first if the settings want that, until `stop` says
+/// so, and where the pace is gentle not before a quarter of the active one is full.
 ///
 /// # Errors
 /// The disk's, and whatever the log failed of before.
@@ -59,6 +60,9 @@ pub fn tend(log: &Mutex<Log>, pace: Pace, stop: &dyn Fn() -> bool) -> Result<(),
     let _tending = tending.lock();
     prepare_next(log, || Ok(log.lock().pool.take()))?;
     sync_sealed(log)?;
+    if pace == Pace::Gentle && !log.lock().calls_for_next() {
+        return Ok(());
+    }
     prepare_next(log, || new_spare(log, pace, stop))
 }
 
@@ -76,17 +80,21 @@ fn sync_sealed(log: &Mutex<Log>) -> Result<(), EngineError> {
     }
 }
 
-/// A file of zeros. While it is being filled the log may go on by several segments, and some may
+/// A new file, of zeros if the settings want that. While it is being filled the log may go on by several segments, and some may
 /// come back to serve again: then one of those is the answer.
 fn new_spare(
     log: &Mutex<Log>,
     pace: Pace,
     stop: &dyn Fn() -> bool,
 ) -> Result<Option<Spare>, EngineError> {
-    let (folder, id, bytes) = {
+    let (folder, id, bytes, zeros) = {
         let mut log = log.lock();
-        (log.pool.folder().clone(), log.pool.take_id(), log.pool.segment_bytes())
+        let (id, bytes) = (log.pool.take_id(), log.pool.segment_bytes());
+        (log.pool.folder().clone(), id, bytes, log.zeros)
     };
+    if !zeros {
+        return Spare::unfilled(&folder, id, bytes).map(Some);
+    }
     let go_on = || {
         sync_sealed(log)?;
         Ok(!stop() && log.lock().pool.is_empty())

@@ -194,7 +194,7 @@ fn strange_segments_are_refused() {
         let mut old = good.clone();
         old[4] = 1;
         let found = error(&old, salvage);
-        assert!(found.contains("06.wal: format 1; this build reads format 2"), "{found}");
+        assert!(found.contains("06.wal: format 1; this build reads format 3"), "{found}");
     }
     let found = error(&with(SegmentHeader { number: 3, ..header }), Salvage::No);
     assert!(found.contains("expected the header of segment 6, found that of segment 3"), "{found}");

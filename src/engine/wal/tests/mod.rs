@@ -15,7 +15,8 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 const SEGMENT_BYTES: u64 = 8 << 10;
-const SETTINGS: Settings = Settings { segment_bytes: SEGMENT_BYTES, spares: 2, log_id: 99 };
+const SETTINGS: Settings =
+    Settings { segment_bytes: SEGMENT_BYTES, spares: 2, log_id: 99, zeros: true };
 
 fn folder(disk: &Simulated) -> Folder {
     let folder = Folder::new(Arc::new(disk.clone()), Path::new("/log"));
