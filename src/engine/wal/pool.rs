@@ -2,7 +2,7 @@
 
 use super::segment::{Header, MAX_NUMBER, Spare, numbers, spare_name};
 use crate::engine::EngineError;
-use crate::engine::disk::{Folder, Mode};
+use crate::engine::disk::{Folder, Handle, Mode};
 
 /// At most so many files of one length.
 pub(super) struct Pool {
@@ -14,7 +14,9 @@ pub(super) struct Pool {
 }
 
 impl Pool {
-    /// Takes over what an earlier life has left, and removes what is of no use.
+    /// Takes over what an earlier life has left, and removes what is of no use. That is also a spare
+    /// whose header a power failure has torn: its number is not known, so the next segment may get
+    /// the same one, and in this file the records of the earlier one would pass for its own.
     pub fn adopt(folder: &Folder, segment_bytes: u64, limit: usize) -> Result<Self, EngineError> {
         let names = folder.list()?;
         let half_made = |name: &&String| name.starts_with("spare-") && name.ends_with(".tmp");
@@ -25,6 +27,11 @@ impl Pool {
         let mut pool = Pool { folder, segment_bytes, limit, kept: Vec::new(), next_id };
         for name in ids.into_iter().map(spare_name) {
             let handle = pool.folder.open(&name, Mode::Write)?;
+            if header_of(&handle)?.is_none() {
+                tracing::debug!(name, "removing a spare segment without a header");
+                pool.folder.remove(&name);
+                continue;
+            }
             let filled = handle.bytes()?;
             pool.keep(Spare { name, handle, filled })?;
         }
@@ -80,21 +87,26 @@ impl Pool {
 /// The highest number that a segment of the folder has or had, as far as it can be known.
 ///
 /// Numbers are never given twice, not even those of segments that were dropped or set aside: the
-/// records of the earlier segment would pass for records of the later one.
+/// records of the earlier segment would pass for records of the later one. Only a number that was
+/// lost with a torn header may be, and that file goes.
 pub(super) fn highest_number(folder: &Folder) -> Result<u64, EngineError> {
     let names = folder.list()?;
     let named = ["wal", "salvaged"].into_iter().flat_map(|extension| numbers(&names, extension));
     let mut highest = named.max().unwrap_or_default();
     for name in numbers(&names, "spare").into_iter().map(spare_name) {
-        let handle = folder.open(&name, Mode::Read)?;
-        let mut bytes = Header::buffer();
-        if handle.bytes()? < bytes.len() as u64 {
-            continue;
-        }
-        handle.read(&mut bytes, 0)?;
-        let header = Header::decode(handle.path(), &bytes);
+        let header = header_of(&folder.open(&name, Mode::Read)?)?;
         let number = header.map_or(0, |header| header.number);
         highest = highest.max(Some(number).filter(|number| *number <= MAX_NUMBER).unwrap_or(0));
     }
     Ok(highest)
+}
+
+/// What a spare was, or was to be; None where that cannot be read.
+fn header_of(handle: &Handle) -> Result<Option<Header>, EngineError> {
+    let mut bytes = Header::buffer();
+    if handle.bytes()? < bytes.len() as u64 {
+        return Ok(None);
+    }
+    handle.read(&mut bytes, 0)?;
+    Ok(Header::decode(handle.path(), &bytes).ok())
 }

@@ -243,3 +243,23 @@ fn a_first_segment_is_filled_ahead_of_its_records_and_not_beyond_its_end() {
     assert_eq!(all, (1..=replayed.last_sequence).map(nth).collect::<Vec<_>>());
     assert_eq!(replayed.last_sequence, log.lock().last_sequence());
 }
+
+/// Its number would be given again, and its old records would pass for new ones.
+#[test]
+fn a_spare_with_a_torn_header_does_not_serve_again() {
+    let disk = Simulated::new(10);
+    let folder = folder(&disk);
+    let log = open(&folder, 0).unwrap();
+    fill(&log);
+    let last = log.lock().last_sequence();
+    retire(&log, last).unwrap();
+    let [spare] = &names(&folder, "spare")[..] else { panic!("one spare") };
+    log.lock().close().unwrap();
+    drop(log);
+    let file = folder.open(spare, Mode::Write).unwrap();
+    file.write(&[0; 7], 9).unwrap();
+    file.sync().unwrap();
+    drop(file);
+    open(&folder, last).unwrap();
+    assert!(names(&folder, "spare").is_empty(), "{:?}", folder.list());
+}
