@@ -12,11 +12,12 @@
 //!   zeros   └────────── rename, sync folder ◄── retire: the tables hold all of it ◄─────┘
 //! ```
 //!
-//! Where commits wait for the disk, a file is filled with zeros once; and it serves again and again.
-//! So an `fdatasync` after an append has no metadata to write, neither a length nor an extent, and
-//! a steady state writes nothing but records. What a recycled segment held before stays there, behind
-//! the new records and partly under them. It never passes for new: the checks of a record are
-//! seeded with the log's id, the segment's number and the place, and a number is never given twice.
+//! Where commits wait for the disk, a file is filled with zeros once; and it serves again and
+//! again. So an `fdatasync` after an append has no metadata to write, neither a length nor an
+//! extent, and a steady state writes nothing but records. What a recycled segment held before
+//! stays there, behind the new records and partly under them. It never passes for new: the checks
+//! of a record are seeded with the log's id, the segment's number and the place, and a number is
+//! never given twice.
 //!
 //! The next segment has its header and its name, durably, before it is needed: to go on in it costs
 //! the writer nothing. The sealed one is not waited for either. It is synchronised by the next
