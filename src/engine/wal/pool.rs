@@ -14,9 +14,10 @@ pub(super) struct Pool {
 }
 
 impl Pool {
-    /// Takes over what an earlier life has left, and removes what is of no use. That is also a spare
-    /// whose header a power failure has torn: its number is not known, so the next segment may get
-    /// the same one, and in this file the records of the earlier one would pass for its own.
+    /// Takes over what an earlier life has left, and removes what is of no use. That is also a
+    /// spare whose header a power failure has torn: its number is not known, so the next segment
+    /// may get the same one, and in this file the records of the earlier one would pass for its
+    /// own.
     pub fn adopt(folder: &Folder, segment_bytes: u64, limit: usize) -> Result<Self, EngineError> {
         let names = folder.list()?;
         let half_made = |name: &&String| name.starts_with("spare-") && name.ends_with(".tmp");

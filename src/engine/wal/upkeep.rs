@@ -80,8 +80,8 @@ fn sync_sealed(log: &Mutex<Log>) -> Result<(), EngineError> {
     }
 }
 
-/// A new file, of zeros if the settings want that. While it is being filled the log may go on by several segments, and some may
-/// come back to serve again: then one of those is the answer.
+/// A new file, of zeros if the settings want that. While it is being filled the log may go on by
+/// several segments, and some may come back to serve again: then one of those is the answer.
 fn new_spare(
     log: &Mutex<Log>,
     pace: Pace,
