@@ -74,15 +74,18 @@ impl Cursor for Source {
 }
 
 impl Tree {
+    /// What only the disk knows is not counted here: the `get` that follows does.
     pub fn peek(&self, key: &[u8]) -> Result<Peek, EngineError> {
-        self.counters.reads.add(1);
         let state = self.state.load();
         if let Some(found) = state.in_memory(key) {
+            self.counters.reads.add(1);
             return Ok(peeked(found));
         }
         let hash = table::hash(key);
+        let (mut negatives, mut false_positives) = (0, 0);
         let look = |table: &Arc<Table>| {
-            if !self.passes(table, hash) {
+            if !table.may_contain(hash) {
+                negatives += 1;
                 return None;
             }
             match table.get_cached(key, hash, &self.cache) {
@@ -90,12 +93,18 @@ impl Tree {
                 Ok(None) => Some(Ok(Peek::OnDisk)),
                 Ok(Some(Some(found))) => Some(Ok(peeked(found))),
                 Ok(Some(None)) => {
-                    self.count_false_positive();
+                    false_positives += 1;
                     None
                 }
             }
         };
-        state.version.search(key, look).unwrap_or(Ok(Peek::Absent))
+        let peeked = state.version.search(key, look).unwrap_or(Ok(Peek::Absent));
+        if !matches!(peeked, Ok(Peek::OnDisk)) {
+            self.counters.reads.add(1);
+            self.counters.bloom_negatives.add(negatives);
+            self.counters.bloom_false_positives.add(false_positives);
+        }
+        peeked
     }
 
     pub fn get(&self, key: &[u8]) -> Result<Option<Bytes>, EngineError> {

@@ -141,3 +141,26 @@ fn crash(lsm: &Lsm) -> tempfile::TempDir {
     let _log = lsm.tree.log.lock();
     copy(lsm.tree.folder.path())
 }
+
+#[test]
+fn a_read_that_goes_to_disk_is_counted_once() {
+    let dir = tempfile::tempdir().unwrap();
+    let lsm =
+        open_with(Options { cache_bytes: 0, ..options() }, dir.path(), Box::new(Idle)).unwrap();
+    for table in ["a", "b"] {
+        lsm.commit(vec![put("0", "0"), put(table, "1"), put("z", "2")]).unwrap();
+        lsm.flush().unwrap();
+    }
+    let before = lsm.stats();
+    assert_eq!(lsm.peek(b"a").unwrap(), Peek::OnDisk);
+    assert_eq!(lsm.stats().reads, before.reads);
+    assert_eq!(lsm.stats().bloom_negatives, before.bloom_negatives);
+    assert!(lsm.get(b"a").unwrap().is_some());
+    let after = lsm.stats();
+    assert_eq!(
+        (after.reads, after.bloom_negatives),
+        (before.reads + 1, before.bloom_negatives + 1)
+    );
+    assert_eq!(lsm.peek(b"nowhere").unwrap(), Peek::Absent);
+    assert_eq!(lsm.stats().bloom_negatives, before.bloom_negatives + 3);
+}
