@@ -86,6 +86,12 @@ impl Text {
         Self { upward: true, anchor: Anchor::Middle, ..self }
     }
 
+    /// In a smaller size where it would be longer than `width`.
+    pub fn within(self, width: f64) -> Self {
+        let size = self.size * (width / self.width().max(f64::MIN_POSITIVE)).min(1.0);
+        Self { size, ..self }
+    }
+
     pub fn width(&self) -> f64 {
         output::text_width(&self.content, self.size, self.bold)
     }

@@ -3,6 +3,7 @@
 use super::drawing::{Colour, Drawing, Text};
 use super::panel::{Frame, Panel};
 use super::style::{self, Look};
+use super::wrap;
 use crate::report::trial::RunInfo;
 
 /// What stands in the legend.
@@ -72,6 +73,8 @@ pub(super) struct Figure<'a> {
 const MARGIN: f64 = 24.0;
 const GAP: f64 = 22.0;
 const LEGEND_LINE: f64 = 22.0;
+const TITLE: f64 = 20.0;
+const TITLE_LINE: f64 = 26.0;
 const SMALL: f64 = 11.5;
 
 impl Figure<'_> {
@@ -95,8 +98,12 @@ impl Figure<'_> {
     fn draw_head(&self, page: &mut Drawing) -> f64 {
         let backend = self.about.backend().map_or(String::new(), |it| format!(" · {it}"));
         let title = format!("{}{backend}", self.title);
-        page.text(Text::new(title, (MARGIN, 28.0), 20.0, style::INK).bold());
-        paragraph(page, &self.about.question(), 52.0, 13.5, style::QUIET) + 6.0
+        let mut y = 28.0;
+        for line in wrap::lines(&title, page.width - 2.0 * MARGIN, TITLE, true) {
+            page.text(Text::new(line, (MARGIN, y), TITLE, style::INK).bold());
+            y += TITLE_LINE;
+        }
+        paragraph(page, &self.about.question(), y - 2.0, 13.5, style::QUIET) + 6.0
     }
 
     fn draw_panels(&self, page: &mut Drawing, top: f64) -> f64 {
@@ -112,30 +119,38 @@ impl Figure<'_> {
         let mut y = top;
         for row in self.panels.chunks(self.columns) {
             let mut x = MARGIN;
+            let above = row.iter().map(|panel| panel.above(panel_width)).fold(0.0, f64::max);
+            let (top, bottom) = (y + above, y + above + self.panel_height);
             for (panel, margin) in row.iter().zip(&margins) {
                 let left = x + margin;
-                let (top, bottom) = (y + 24.0, y + 24.0 + self.panel_height);
                 panel.draw(page, Frame { left, top, right: left + panel_width, bottom });
                 x = left + panel_width + GAP;
             }
             let named = row.iter().any(|panel| panel.show_x);
-            y += 24.0 + self.panel_height + if named { 48.0 } else { 10.0 };
+            y = bottom + if named { 48.0 } else { 10.0 };
         }
         y
     }
 
     fn draw_legend(&self, page: &mut Drawing, top: f64) -> f64 {
         const SAMPLE: f64 = 34.0;
+        const SIZE: f64 = 13.0;
+        let beside = SAMPLE + 8.0;
         let (mut x, mut y) = (MARGIN, top);
         for entry in &self.legend {
-            let mut text = Text::new(entry.label.clone(), (0.0, 0.0), 13.0, style::INK);
-            let width = SAMPLE + 8.0 + text.width();
+            let lines = wrap::lines(&entry.label, page.width - 2.0 * MARGIN - beside, SIZE, false);
+            let texts = lines.into_iter().map(|it| Text::new(it, (0.0, 0.0), SIZE, style::INK));
+            let texts: Vec<Text> = texts.collect();
+            let width = beside + texts.iter().map(Text::width).fold(0.0, f64::max);
             if x > MARGIN && x + width > page.width - MARGIN {
                 (x, y) = (MARGIN, y + LEGEND_LINE);
             }
             draw_sample(page, entry.sample, (x, y), SAMPLE);
-            text.at = (x + SAMPLE + 8.0, y);
-            page.text(text);
+            let last = texts.len().saturating_sub(1);
+            for (index, text) in texts.into_iter().enumerate() {
+                page.text(Text { at: (x + beside, y), ..text });
+                y += if index < last { SIZE * 1.3 } else { 0.0 };
+            }
             x += width + 24.0;
         }
         if self.legend.is_empty() { top } else { y + LEGEND_LINE / 2.0 }
@@ -172,25 +187,11 @@ fn draw_sample(page: &mut Drawing, sample: Sample, (x, y): (f64, f64), width: f6
 /// Writes a text broken into lines that fit the page; returns the y below it.
 fn paragraph(page: &mut Drawing, content: &str, top: f64, size: f64, colour: Colour) -> f64 {
     let mut y = top;
-    for line in lines(content, page.width - 2.0 * MARGIN, size) {
+    for line in wrap::lines(content, page.width - 2.0 * MARGIN, size, false) {
         page.text(Text::new(line, (MARGIN, y), size, colour));
         y += size * 1.45;
     }
     y
-}
-
-fn lines(content: &str, width: f64, size: f64) -> Vec<String> {
-    let mut lines: Vec<String> = Vec::new();
-    for word in content.split_whitespace() {
-        let longer = lines.last().map(|line| format!("{line} {word}"));
-        let fits =
-            |line: &String| Text::new(line.clone(), (0.0, 0.0), size, style::INK).width() <= width;
-        match (longer.filter(fits), lines.last_mut()) {
-            (Some(longer), Some(last)) => *last = longer,
-            _ => lines.push(word.to_string()),
-        }
-    }
-    lines
 }
 
 /// Where the numbers come from, in one line.

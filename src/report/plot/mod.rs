@@ -18,6 +18,7 @@
 //!   needed. Colours: Okabe and Ito, "Color Universal Design" (2008).
 //! * A hollow marker is a saturated trial. Its number is drawn, because hiding it would flatter.
 //! * A fine dotted line with rings is what a published closed form says; nobody measured it here.
+//! * No text is cut: titles, headings and legends go on in a further line, names of axes shrink.
 //! * Repeats show as the median with the spread from smallest to largest.
 //!
 //! # Caveats: what is left out, and what it would take
@@ -38,12 +39,16 @@ mod panel;
 mod percentiles;
 mod rates;
 mod style;
+#[cfg(test)]
+mod tests;
 mod timeline;
+mod wrap;
 
 use super::reader::Run;
 use super::{ReportError, files};
 use drawing::Drawing;
 use rayon::prelude::*;
+use std::collections::BTreeSet;
 use std::path::Path;
 
 /// A finished figure and its file name without extension.
@@ -55,11 +60,7 @@ struct Named {
 /// Draws all figures of the run into `dir/plots`, in place of what was there.
 pub(super) fn draw(dir: &Path, run: &Run) -> Result<(), ReportError> {
     output::register_fonts();
-    let mut figures = percentiles::figures(run);
-    figures.extend(rates::figures(run));
-    figures.extend(timeline::figures(run));
-    figures.extend(measures::figures(run));
-    figures.extend(detection::figures(run));
+    let figures = figures(run);
     let path = dir.join(files::PLOTS);
     let hidden = files::stage(&path)?;
     figures.par_iter().try_for_each(|figure| {
@@ -68,6 +69,33 @@ pub(super) fn draw(dir: &Path, run: &Run) -> Result<(), ReportError> {
         output::png(&figure.drawing, &at("png"))
     })?;
     files::publish(&hidden, &path)
+}
+
+/// All figures of the run, each under a file name of its own.
+fn figures(run: &Run) -> Vec<Named> {
+    let mut figures = percentiles::figures(run);
+    figures.extend(rates::figures(run));
+    figures.extend(timeline::figures(run));
+    figures.extend(measures::figures(run));
+    figures.extend(detection::figures(run));
+    let mut taken = BTreeSet::new();
+    for figure in &mut figures {
+        figure.name = free_name(&figure.name, &taken);
+        taken.insert(figure.name.clone());
+    }
+    figures
+}
+
+/// Bytes of a file name without extension: with it, and under a hidden name, it stays below the 255
+/// that file systems allow.
+const NAME_LENGTH: usize = 160;
+
+/// The name cut to what a file system takes, with a number where another figure has it already.
+fn free_name(name: &str, taken: &BTreeSet<String>) -> String {
+    let short: String = name.chars().take(NAME_LENGTH).collect();
+    let numbered = (2..).map(|number| format!("{short}-{number}"));
+    let mut names = std::iter::once(short.clone()).chain(numbered);
+    names.find(|name| !taken.contains(name)).unwrap_or(short)
 }
 
 /// Draws what compaction strategies cost into `dir`.

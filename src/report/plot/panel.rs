@@ -3,6 +3,7 @@
 use super::axis::{Axis, Scale};
 use super::drawing::{Anchor, Drawing, Point, Text};
 use super::style::{self, Look};
+use super::wrap;
 
 /// A point of a line, in the units of the axes.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -66,6 +67,9 @@ pub(super) struct Frame {
 
 const TICK_SIZE: f64 = 12.0;
 const NAME_SIZE: f64 = 13.0;
+const HEADING_LINE: f64 = 17.0;
+/// What a label at the end of an axis keeps from the page's edge.
+const EDGE: f64 = 4.0;
 
 impl Panel {
     /// Pixels left of the frame that labels and name of the y axis take.
@@ -75,6 +79,16 @@ impl Panel {
         };
         let widest = self.y.ticks.iter().map(label).fold(0.0, f64::max);
         if self.show_y { widest + 34.0 } else { 10.0 }
+    }
+
+    /// Pixels above a frame of this width that the heading takes.
+    pub fn above(&self, width: f64) -> f64 {
+        let lines = self.heading_lines(width).len().max(1);
+        24.0 + HEADING_LINE * (lines - 1) as f64
+    }
+
+    fn heading_lines(&self, width: f64) -> Vec<String> {
+        wrap::lines(&self.heading, width, NAME_SIZE, true)
     }
 
     pub fn draw(&self, page: &mut Drawing, frame: Frame) {
@@ -132,31 +146,41 @@ impl Panel {
     }
 
     fn draw_labels(&self, page: &mut Drawing, frame: Frame) {
-        let heading =
-            Text::new(self.heading.clone(), (frame.left, frame.top - 12.0), 13.0, style::INK);
-        page.text(heading.bold());
-        let middle = ((frame.left + frame.right) / 2.0, (frame.top + frame.bottom) / 2.0);
+        let lines = self.heading_lines(frame.right - frame.left);
+        for (above, line) in lines.into_iter().rev().enumerate() {
+            let y = frame.top - 12.0 - HEADING_LINE * above as f64;
+            page.text(Text::new(line, (frame.left, y), NAME_SIZE, style::INK).bold());
+        }
         if self.show_y {
-            for (value, label) in &self.y.ticks {
-                let y = self.place(frame, self.x.from, *value).1;
-                let text = Text::new(label.clone(), (frame.left - 7.0, y), TICK_SIZE, style::INK);
-                page.text(text.anchored(Anchor::End));
-            }
-            let x = frame.left - self.left_margin() + 10.0;
-            let name = Text::new(self.y.name.clone(), (x, middle.1), NAME_SIZE, style::INK);
-            page.text(name.upward());
+            self.label_y(page, frame);
         }
         if self.show_x {
-            for (value, label) in &self.x.ticks {
-                let x = self.place(frame, *value, self.y.from).0;
-                let at = (x, frame.bottom + 13.0);
-                let text = Text::new(label.clone(), at, TICK_SIZE, style::INK);
-                page.text(text.anchored(Anchor::Middle));
-            }
-            let at = (middle.0, frame.bottom + 33.0);
-            let name = Text::new(self.x.name.clone(), at, NAME_SIZE, style::INK);
-            page.text(name.anchored(Anchor::Middle));
+            self.label_x(page, frame);
         }
+    }
+
+    fn label_y(&self, page: &mut Drawing, frame: Frame) {
+        for (value, label) in &self.y.ticks {
+            let y = self.place(frame, self.x.from, *value).1;
+            let text = Text::new(label.clone(), (frame.left - 7.0, y), TICK_SIZE, style::INK);
+            page.text(text.anchored(Anchor::End));
+        }
+        let at = (frame.left - self.left_margin() + 10.0, (frame.top + frame.bottom) / 2.0);
+        let name = Text::new(self.y.name.clone(), at, NAME_SIZE, style::INK);
+        page.text(name.within(frame.bottom - frame.top + 34.0).upward());
+    }
+
+    fn label_x(&self, page: &mut Drawing, frame: Frame) {
+        for (value, label) in &self.x.ticks {
+            let x = self.place(frame, *value, self.y.from).0;
+            let text = Text::new(label.clone(), (x, frame.bottom + 13.0), TICK_SIZE, style::INK);
+            let half = text.width() / 2.0;
+            let x = x.min(page.width - EDGE - half);
+            page.text(Text { at: (x, text.at.1), ..text }.anchored(Anchor::Middle));
+        }
+        let at = ((frame.left + frame.right) / 2.0, frame.bottom + 33.0);
+        let name = Text::new(self.x.name.clone(), at, NAME_SIZE, style::INK);
+        page.text(name.within(frame.right - frame.left).anchored(Anchor::Middle));
     }
 
     fn draw_limit(&self, page: &mut Drawing, frame: Frame, limit: &Limit) {
@@ -167,8 +191,10 @@ impl Panel {
         };
         page.dashed(&[(from, y), (to, y)], style::INK, 1.6, &[5.0, 3.0]);
         let text = Text::new(limit.label.clone(), (0.0, y - 9.0), 11.0, style::INK);
-        let left = if limit.x.is_some() { middle - text.width() / 2.0 } else { from };
-        labelled(page, Text { at: (left.max(frame.left + 4.0), text.at.1), ..text });
+        let width = text.width();
+        let left = if limit.x.is_some() { middle - width / 2.0 } else { from };
+        let left = left.min(page.width - EDGE - width).max(frame.left + 4.0);
+        labelled(page, Text { at: (left, text.at.1), ..text });
     }
 
     fn draw_span(&self, page: &mut Drawing, frame: Frame, span: &Span) {
