@@ -54,6 +54,7 @@ pub fn cell(
     axes: &Matrix,
 ) -> Result<(), SpecError> {
     cluster(source, spec, axes)?;
+    compaction(source, spec, axes)?;
     world(source, spec, axes)?;
     load(source, spec, axes)?;
     let place = axes.place("workload", "workload");
@@ -120,6 +121,31 @@ fn cluster(source: &Source, spec: &Spec, axes: &Matrix) -> Result<(), SpecError>
         let field = axes.place("", &refused.field);
         source.error(&field, format!("found {}; allowed: {}", refused.found, refused.allowed))
     })
+}
+
+/// Only sorted tables are compacted. A strategy that stands beside an axis of engines is for the
+/// cells that have them; where it is what tells cells apart, those without tables would be twins.
+fn compaction(source: &Source, spec: &Spec, axes: &Matrix) -> Result<(), SpecError> {
+    let Spec { cluster, .. } = spec;
+    let chosen = cluster.strategies.compaction != Default::default();
+    if !chosen || matches!(cluster.engine, engine::Config::Lsm(_)) {
+        return Ok(());
+    }
+    let bare = |axis: &str| axis.strip_prefix("cluster.").unwrap_or(axis).to_string();
+    let names = || axes.0.iter().map(|(axis, _)| (axis, bare(axis)));
+    let varies = |(_, name): &(&String, String)| {
+        name == "strategies" || name.starts_with("strategies.compaction")
+    };
+    let place = match names().find(varies) {
+        Some((axis, _)) => format!("matrix.{axis}"),
+        None if names().any(|(_, name)| name.split('.').next() == Some("engine")) => return Ok(()),
+        None => "cluster.strategies.compaction".to_string(),
+    };
+    let (name, engine) = (cluster.strategies.compaction.name(), cluster.engine.name());
+    let message = format!(
+        "found `{name}`, but the engine `{engine}` has no tables to compact; allowed: with `lsm`"
+    );
+    Err(source.error(&place, message))
 }
 
 /// The network and the disks of a simulation. Where some cells run in processes, those go without.

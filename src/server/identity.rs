@@ -110,6 +110,10 @@ impl Identity {
 
 /// Makes a folder with its parents, so that a power cut does not take it away again.
 fn create(folder: &Path) -> io::Result<()> {
+    if folder.exists() && !folder.is_dir() {
+        let message = "`data` is a file; allowed: a folder, or what can become one";
+        return Err(io::Error::new(io::ErrorKind::NotADirectory, message));
+    }
     let missing: Vec<&Path> = folder.ancestors().take_while(|it| !it.exists()).collect();
     fs::create_dir_all(folder)?;
     for made in missing {
@@ -188,6 +192,13 @@ mod tests {
         let error = claim(2).unwrap_err().to_string();
         assert!(error.contains("belongs to node n1, not to n2"), "{error}");
         claim(1).unwrap();
+    }
+
+    #[test]
+    fn a_file_in_the_place_of_the_folder_is_refused() {
+        let file = tempfile::NamedTempFile::new().unwrap();
+        let error = Identity::claim(file.path(), NodeId(1), 1).unwrap_err().to_string();
+        assert!(error.ends_with("`data` is a file; allowed: a folder, or what can become one"));
     }
 
     #[test]
