@@ -6,7 +6,7 @@
 use crate::engine;
 use crate::level::Level;
 use crate::node::{IN_FLIGHT_MAX, REPLICAS_MAX};
-use crate::yaml::Malformed;
+use crate::yaml::{self, Malformed};
 use quorate_strategies::{Choice, Compaction, Conflict, Detection, Member, NodeId, Partitioning};
 use serde::{Deserialize, Deserializer, Serialize};
 use std::net::SocketAddr;
@@ -227,8 +227,9 @@ impl NodeConfig {
         let shown = || path.display().to_string();
         let text = std::fs::read_to_string(path)
             .map_err(|source| ConfigError::Read { path: shown(), source })?;
-        let mut config: NodeConfig = serde_yaml::from_str(&text).map_err(|error| {
-            ConfigError::Parse { path: shown(), malformed: Malformed::new(&text, &error) }
+        let mut config: NodeConfig = yaml::read(&text).map_err(|error| ConfigError::Parse {
+            path: shown(),
+            malformed: Malformed::new(&text, &error),
         })?;
         config.check().map_err(|OutOfRange { field, found, allowed }| ConfigError::Invalid {
             path: shown(),

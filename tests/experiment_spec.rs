@@ -220,6 +220,33 @@ fn measures_are_checked_against_what_they_need() {
 }
 
 #[test]
+fn a_compaction_strategy_needs_tables() {
+    let none = "has no tables to compact; allowed: with `lsm`";
+    let found = |engine: &str| format!("found `unified`, but the engine `{engine}` {none}");
+    check(&[
+        (
+            "cluster: {engine: btree, strategies: {compaction: unified}}",
+            &format!("x.yaml:5: cluster.strategies.compaction: {}", found("btree")),
+        ),
+        (
+            "cluster: {engine: btree, strategies: {compaction: {leveled: {level_ratio: 8}}}}",
+            "cluster.strategies.compaction: found `leveled`, but the engine `btree`",
+        ),
+        (
+            "matrix: {engine: [lsm, hash], strategies.compaction: [leveled, unified]}",
+            &format!("x.yaml:6: matrix.strategies.compaction: {}", found("hash")),
+        ),
+        (
+            "cluster: {engine: memory}\nmatrix: {strategies: [{compaction: unified}]}",
+            &format!("x.yaml:6: matrix.strategies: {}", found("memory")),
+        ),
+    ]);
+    // Beside an axis of engines it is for those that have tables.
+    let beside = "cluster: {strategies: {compaction: unified}}\nmatrix: {engine: [lsm, btree]}";
+    assert_eq!(planned(&with(beside), &[], &[]).unwrap().trials.len(), 2);
+}
+
+#[test]
 fn text_that_is_no_experiment_is_refused_with_its_line() {
     for (text, expected) in [
         ("", "x.yaml"),
@@ -451,6 +478,20 @@ fn labels_tell_strategies_apart_by_the_settings_that_differ() {
     let labels: Vec<&str> =
         plan.trials.iter().map(|one| one.cell.labels["strategies.detection"].as_str()).collect();
     assert_eq!(labels, ["heartbeat", "phi_accrual threshold 4", "phi_accrual threshold 8"]);
+}
+
+#[test]
+fn a_label_shows_a_letter_and_a_list_as_they_were_written() {
+    let text = with(
+        "matrix: {strategies.compaction: [{unified: {scaling: N}}, {unified: {scaling: [T8, N]}}]}",
+    );
+    let plan = planned(&text, &[], &[]).unwrap();
+    let labels: Vec<&str> =
+        plan.trials.iter().map(|one| one.cell.labels["strategies.compaction"].as_str()).collect();
+    assert_eq!(labels, ["unified scaling N", "unified scaling [T8,N]"]);
+    let text = serde_yaml::to_string(&plan.spec).unwrap();
+    assert_eq!(planned(&text, &[], &[]).unwrap().spec, plan.spec, "a resolved one is the same");
+    check(&[("cluster: {engine: {lsm: {monkey: yes}}}", "found `yes`; allowed: true or false")]);
 }
 
 #[test]

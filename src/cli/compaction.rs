@@ -7,8 +7,8 @@ use crate::amplification::{
     table_overhead_bytes,
 };
 use crate::report::amplification::{Line, Point, draw, write_csv};
+use crate::yaml;
 use anyhow::Context;
-use clap::builder::RangedU64ValueParser;
 use quorate_strategies::{Choice, Compaction, Family};
 use rayon::prelude::*;
 use serde_json::{Value, json};
@@ -79,12 +79,15 @@ const MIB: f64 = 1_048_576.0;
 /// Points of each line.
 const SAMPLES: usize = 240;
 
-fn count(least: u64, most: u64) -> RangedU64ValueParser<u64> {
-    RangedU64ValueParser::new().range(least..=most)
+fn count(least: u64, most: u64) -> impl Fn(&str) -> Result<u64, String> + Clone {
+    move |text| {
+        let number = text.parse().ok().filter(|number| (least..=most).contains(number));
+        number.ok_or_else(|| format!("allowed: a whole number from {least} to {most}"))
+    }
 }
 
-fn strategy(yaml: &str) -> Result<Choice<Compaction>, String> {
-    serde_yaml::from_str(yaml).map_err(|error| error.without_snippet().to_string())
+fn strategy(text: &str) -> Result<Choice<Compaction>, String> {
+    yaml::read(text).map_err(|error| error.without_snippet().to_string())
 }
 
 fn distribution(name: &str) -> Result<Distribution, String> {
@@ -395,7 +398,11 @@ mod tests {
     #[test]
     fn bad_flags_are_named_with_what_was_found_and_what_is_allowed() {
         for (arguments, said) in [
-            (&["--records", "0"][..], "invalid value '0' for '--records <NUMBER>': 0 is not in 1"),
+            (
+                &["--records", "0"][..],
+                "invalid value '0' for '--records <NUMBER>': allowed: a whole number from 1 to",
+            ),
+            (&["--jobs", "99999999999999999999"], "allowed: a whole number from 1 to 64"),
             (&["--deletes", "1.5"], "'1.5' for '--deletes <SHARE>': allowed: a number from 0 to 1"),
             (&["--deletes", "NaN"], "allowed: a number from 0 to 1"),
             (
@@ -409,7 +416,7 @@ mod tests {
             ),
             (&["--strategy", "{leveled: {ratio: 8}}"], "unknown setting `ratio` of leveled"),
             (&["--flushes", "5", "--operations", "5"], "cannot be used with"),
-            (&["--memtable-mib", "many"], "'many' for '--memtable-mib <NUMBER>'"),
+            (&["--memtable-mib", "many"], "NUMBER>': allowed: a whole number from 1 to 1048576"),
         ] {
             let error = parse(arguments).unwrap_err();
             assert!(error.contains(said), "{arguments:?}: {error}");
@@ -421,6 +428,8 @@ mod tests {
         assert_eq!(label(&strategy("{leveled: {level_ratio: 10}}").unwrap()), "leveled");
         let said = strategy("{leveled: {level_ratio: 8, table_mib: 64}}").unwrap();
         assert_eq!(label(&said), "leveled level_ratio 8, table_mib 64");
+        let said = strategy("{unified: {scaling: [L4, N]}}").unwrap();
+        assert_eq!(label(&said), "unified scaling [L4,N]");
     }
 
     #[test]

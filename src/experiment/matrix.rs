@@ -7,7 +7,7 @@ use super::validate;
 use crate::level::Level;
 use crate::report::trial::{BACKEND_LABEL, Cell, Mode};
 use crate::sim::{DiskSpeed, Link};
-use crate::yaml::Malformed;
+use crate::yaml::{self, Malformed};
 use quorate_workloads::Workload;
 use rand::SeedableRng;
 use rand::seq::SliceRandom;
@@ -300,6 +300,9 @@ fn short(value: &Value) -> String {
             let parts: Vec<String> = map.iter().map(|(k, v)| format!("{k} {}", short(v))).collect();
             parts.join(", ")
         }
+        Value::Array(items) => {
+            format!("[{}]", items.iter().map(short).collect::<Vec<_>>().join(","))
+        }
         other => other.to_string(),
     }
 }
@@ -383,7 +386,7 @@ fn workload(source: &Source, spec: &Spec, axes: &Matrix) -> Result<Workload, Spe
 /// Through YAML, so that a misspelt field is met with the near one, as elsewhere in the file.
 fn inline(map: &serde_json::Map<String, Value>) -> Result<Workload, String> {
     let text = serde_yaml::to_string(map).expect("a map of values is always YAML");
-    serde_yaml::from_str(&text).map_err(|error| {
+    yaml::read(&text).map_err(|error| {
         let Malformed { field, message, .. } = Malformed::new(&text, &error);
         if field.is_empty() { message } else { format!("{field}: {message}") }
     })

@@ -4,7 +4,7 @@
 use super::error::SpecError;
 use super::spec::Spec;
 pub use crate::yaml::unknown;
-use crate::yaml::{Malformed, place};
+use crate::yaml::{self, Malformed, place};
 use serde_json::Value;
 use std::path::Path;
 
@@ -46,8 +46,7 @@ impl Source {
 
     /// Reads the whole specification; `settings` are `path=value`, applied in order.
     pub fn parse(&self, settings: &[String]) -> Result<Spec, SpecError> {
-        let spec: Spec =
-            serde_yaml::from_str(&self.text).map_err(|error| self.malformed(&error))?;
+        let spec: Spec = yaml::read(&self.text).map_err(|error| self.malformed(&error))?;
         // JSON, through which settings and axes go, would take it for a rate that is missing.
         if let Some(rate) = spec.load.rate.filter(|rate| !rate.is_finite()) {
             let message = format!("found {rate}; allowed: operations per second above 0");
@@ -78,8 +77,8 @@ impl Source {
         let Some((path, text)) = setting.split_once('=') else {
             return Err(refused("a setting is path=value, such as load.rate=2000".to_string()));
         };
-        let new: Value = serde_yaml::from_str(text)
-            .map_err(|error| refused(Malformed::new(text, &error).message))?;
+        let new: Value =
+            yaml::read(text).map_err(|error| refused(Malformed::new(text, &error).message))?;
         if text.trim().is_empty() {
             return Err(refused(
                 "the value is empty; allowed: YAML, such as '' for no text".into(),
@@ -102,7 +101,7 @@ impl Source {
     pub fn complete(&self, value: Value, origin: &str) -> Result<Spec, SpecError> {
         // Through YAML, so that messages name fields and near names as they do for the file.
         let text = serde_yaml::to_string(&value).expect("a value tree is always YAML");
-        serde_yaml::from_str(&text).map_err(|error| {
+        yaml::read(&text).map_err(|error| {
             let Malformed { field, message, .. } = Malformed::new(&text, &error);
             let field = if field.is_empty() { origin.to_string() } else { field };
             SpecError { file: self.file.clone(), line: None, field, message }

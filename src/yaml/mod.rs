@@ -17,7 +17,17 @@
 pub mod place;
 
 use quorate_strategies::nearest;
+use serde::de::DeserializeOwned;
 use serde_yaml::Error as Yaml;
+
+/// Reads a text in which only `true` and `false` are truth values. YAML 1.1 takes `N` for `no`, but
+/// `scaling: N` of a compaction strategy is a letter, and its label must show what was written.
+///
+/// # Errors
+/// What the reader refuses; [`Malformed::new`] says it in the words of whoever wrote the text.
+pub fn read<T: DeserializeOwned>(text: &str) -> Result<T, Yaml> {
+    serde_yaml::from_str_with_options(text, serde_yaml::options! { strict_booleans: true })
+}
 
 /// Why a text cannot be taken.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -130,7 +140,8 @@ pub fn unknown(what: &str, found: &str, allowed: &[&str]) -> String {
     let near = nearest(found, allowed.iter().copied())
         .map(|name| format!(", did you mean `{name}`?"))
         .unwrap_or_else(|| ";".to_string());
-    format!("unknown {what} `{found}`{near} allowed: {}", allowed.join(", "))
+    let allowed = if allowed.is_empty() { "none".to_string() } else { allowed.join(", ") };
+    format!("unknown {what} `{found}`{near} allowed: {allowed}")
 }
 
 #[cfg(test)]
@@ -156,6 +167,20 @@ mod tests {
     }
 
     #[test]
+    fn a_letter_is_no_truth_value() {
+        let value: serde_json::Value = read("[N, no, y, true, 'true']").unwrap();
+        assert_eq!(value, serde_json::json!(["N", "no", "y", true, "true"]));
+        let text = "on";
+        let error = Malformed::new(text, &read::<bool>(text).unwrap_err());
+        assert_eq!(error.message, "found `on`; allowed: true or false");
+    }
+
+    #[test]
+    fn where_no_field_is_known_none_is_allowed() {
+        assert_eq!(unknown("field", "sync", &[]), "unknown field `sync`; allowed: none");
+    }
+
+    #[test]
     fn each_mistake_is_named_by_field_and_by_what_is_allowed() {
         for (text, field, message) in [
             ("cluster: {nodes: two}", "cluster.nodes", "found `two`; allowed: a whole number from"),
@@ -170,7 +195,7 @@ mod tests {
             ("cluster: {nods: 1}", "", "unknown field `nods`, did you mean `nodes`? allowed:"),
             ("cluster: {nodes: [1]}", "cluster.nodes", "found a list; allowed: "),
         ] {
-            let error = serde_yaml::from_str::<File>(text).unwrap_err();
+            let error = read::<File>(text).unwrap_err();
             let found = Malformed::new(text, &error);
             assert_eq!(found.field, field, "{text}: {found:?}");
             assert!(found.message.starts_with(message), "{text}: {}", found.message);

@@ -117,7 +117,7 @@ enum Scaling {
 enum Word {
     Number(i64),
     Name(String),
-    /// YAML 1.1 takes a bare `N` for no.
+    /// What a reader of YAML 1.1 makes of a bare `N`.
     Flag(bool),
 }
 
