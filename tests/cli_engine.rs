@@ -94,6 +94,11 @@ fn a_sound_engine_is_verified_shown_and_dumped() {
     let name = table.file_name().unwrap().to_str().unwrap();
     let (_, printed, _) = run(&["dump", text(&dir), "--file", name]);
     assert!(printed.starts_with("ada\tvalue\t6\tfirst\\n\n"), "{printed}");
+    for other in ["CURRENT", "absent", "000000000099.table"] {
+        let (code, printed, said) = run(&["dump", text(&dir), "--file", other]);
+        assert_eq!((code, printed.as_str()), (Some(2), ""), "{said}");
+        assert!(said.contains(other) && said.lines().count() == 1, "{said}");
+    }
 }
 
 #[test]

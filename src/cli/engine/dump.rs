@@ -53,9 +53,11 @@ pub(super) fn run(args: &Args) -> anyhow::Result<ExitCode> {
     };
     let failed = match entries {
         Ok(entries) => write(entries, args)?,
-        Err(error @ (EngineError::Crossed { .. } | EngineError::Io { .. })) => {
-            return Err(error.into());
-        }
+        Err(
+            error @ (EngineError::Crossed { .. }
+            | EngineError::Refused { .. }
+            | EngineError::Io { .. }),
+        ) => return Err(error.into()),
         Err(error) => Some(error),
     };
     let Some(error) = failed else { return Ok(ExitCode::SUCCESS) };
