@@ -70,7 +70,10 @@ impl<T> Groups<T> {
         let items = std::mem::take(&mut group.members.lock().items);
         let result = lead(items);
         drop(turn);
-        let outcome = result.as_ref().map_err(ToString::to_string).copied();
+        let outcome = result.as_ref().copied().map_err(|error| match error {
+            EngineError::ReadOnly(reason) => reason.clone(),
+            error => error.to_string(),
+        });
         group.members.lock().outcome = Some(outcome);
         group.ended.notify_all();
         result

@@ -60,6 +60,7 @@ mod config;
 mod crash;
 pub mod disk;
 pub mod entry;
+mod failure;
 mod group;
 mod hash;
 #[cfg(test)]
@@ -68,6 +69,7 @@ mod lsm;
 mod memory;
 pub mod memtable;
 pub mod table;
+mod threads;
 pub mod wal;
 
 pub use btree::BTree;

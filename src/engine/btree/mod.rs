@@ -54,6 +54,7 @@ mod backend;
 mod tests;
 
 use crate::engine::disk::{Folder, Mode, Real};
+use crate::engine::failure::Failure;
 use crate::engine::group::Groups;
 use crate::engine::wal::{MAX_BATCH_BYTES, MAX_KEY_BYTES};
 use crate::engine::{BtreeConfig, Engine, EngineError, Peek, Stats, SyncPolicy, Write, is_empty};
@@ -65,8 +66,8 @@ use redb::{Builder, Database, Durability, ReadOnlyTable, ReadableDatabase, Table
 use std::any::Any;
 use std::ops::Bound;
 use std::path::Path;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
-use std::sync::{Arc, OnceLock};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
@@ -99,7 +100,7 @@ struct Tree {
     groups: Groups<Batch>,
     closing: Mutex<bool>,
     changed: Condvar,
-    failure: OnceLock<String>,
+    failure: Failure,
     counts: Arc<Counts>,
     /// Bytes of changes since the last durable commit. Changed within write transactions alone.
     unsynced_bytes: AtomicU64,
@@ -147,7 +148,7 @@ impl BTree {
             groups: Groups::default(),
             closing: Mutex::new(false),
             changed: Condvar::new(),
-            failure: OnceLock::new(),
+            failure: Failure::default(),
             counts,
             unsynced_bytes: AtomicU64::new(0),
             writes: AtomicU64::new(0),
@@ -215,26 +216,20 @@ fn told(folder: &Folder, error: redb::Error) -> EngineError {
 
 impl Tree {
     fn check_writable(&self) -> Result<(), EngineError> {
-        match self.failure.get() {
-            Some(failure) => Err(EngineError::ReadOnly(failure.clone())),
-            None => Ok(()),
-        }
+        self.failure.check()
     }
 
     /// Turns the engine read-only after an error.
     fn fail(&self, error: redb::Error) -> EngineError {
         let error = told(&self.folder, error);
-        if self.failure.set(error.to_string()).is_ok() {
-            let dir = self.folder.path().display();
-            tracing::error!(%error, %dir, "the engine takes no more writes");
-        }
+        self.failure.set_after(&error.to_string(), self.folder.path());
         error
     }
 
     /// An error of a read: where an earlier one is the cause, that one is told.
     fn unread(&self, error: impl Into<redb::Error>) -> EngineError {
-        match (error.into(), self.failure.get()) {
-            (redb::Error::PreviousIo, Some(failure)) => EngineError::ReadOnly(failure.clone()),
+        match (error.into(), self.failure.reason()) {
+            (redb::Error::PreviousIo, Some(failure)) => EngineError::ReadOnly(failure.to_string()),
             (error, _) => told(&self.folder, error),
         }
     }
@@ -430,7 +425,7 @@ impl Engine for BTree {
         }
         let failed = self.tree.check_writable();
         let closed = if failed.is_ok() { self.tree.make_durable() } else { Ok(()) };
-        let _ = self.tree.failure.set("the engine is closed".to_string());
+        self.tree.failure.set("the engine is closed");
         self.tree.newest.store(None);
         *self.tree.database.write() = None;
         *owner = None;

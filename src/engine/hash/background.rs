@@ -4,47 +4,27 @@
 use super::hint;
 use super::manifest::Sealed;
 use super::store::Store;
+use crate::engine::threads::{self, Shared, Work};
 use crate::engine::{EngineError, SyncPolicy};
 use std::sync::Arc;
-use std::thread::{Builder, JoinHandle};
-
-type Work = fn(&Store) -> Result<(), EngineError>;
+use std::thread::JoinHandle;
 
 /// Starts the threads. Each ends when the engine closes or fails.
 pub fn start(store: &Arc<Store>) -> Result<Vec<JoinHandle<()>>, EngineError> {
-    let mut work: Vec<(&str, Work)> = vec![("merge", merge)];
+    let mut work: Vec<(&str, Work<Store>)> = vec![("hash-merge", merge)];
     if store.options.sync == SyncPolicy::Interval {
-        work.push(("sync", sync));
+        work.push(("hash-sync", sync));
     }
-    let mut threads = Vec::with_capacity(work.len());
-    for (name, work) in work {
-        let shared = Arc::clone(store);
-        let thread = Builder::new().name(format!("hash-{name}")).spawn(move || {
-            let watch = Watch(&shared);
-            if let Err(error) = work(&shared) {
-                watch.0.fail(error);
-            }
-        });
-        match thread {
-            Ok(thread) => threads.push(thread),
-            Err(error) => {
-                store.signal(|signals| signals.closing = true);
-                return Err(EngineError::io(store.folder.path())(error));
-            }
-        }
-    }
-    Ok(threads)
+    threads::start(store, store.folder.path(), &work)
 }
 
-/// Turns the engine read-only if the thread ends by a panic: who waits for it must not wait for
-/// ever.
-struct Watch<'a>(&'a Store);
+impl Shared for Store {
+    fn fail(&self, error: String) {
+        Store::fail(self, error);
+    }
 
-impl Drop for Watch<'_> {
-    fn drop(&mut self) {
-        if std::thread::panicking() {
-            self.0.fail("a background thread of the engine panicked");
-        }
+    fn end(&self) {
+        self.signal(|signals| signals.closing = true);
     }
 }
 

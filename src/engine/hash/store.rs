@@ -8,13 +8,13 @@ use super::options::Options;
 use super::order;
 use super::record;
 use crate::engine::disk::Folder;
+use crate::engine::failure::Failure;
 use crate::engine::group::Groups;
 use crate::engine::{EngineError, Peek, Stats, SyncPolicy, Write, is_empty};
 use bytes::Bytes;
 use parking_lot::{Condvar, Mutex, RwLock};
 use std::collections::BTreeSet;
 use std::ops::Bound;
-use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering::Relaxed};
 use std::time::Instant;
 
@@ -33,7 +33,7 @@ pub struct Store {
     pub changed: Condvar,
     /// Files that a merge found damaged: left as they are.
     pub spoiled: Mutex<BTreeSet<u32>>,
-    failure: OnceLock<String>,
+    failure: Failure,
     pub counters: Counters,
 }
 
@@ -93,33 +93,26 @@ impl Store {
             signals: Mutex::new(signals),
             changed: Condvar::new(),
             spoiled: Mutex::default(),
-            failure: OnceLock::new(),
+            failure: Failure::default(),
             counters: Counters::default(),
         }
     }
 
     /// Refuses further writes after an error.
     pub fn check_writable(&self) -> Result<(), EngineError> {
-        match self.failure.get() {
-            Some(failure) => Err(EngineError::ReadOnly(failure.clone())),
-            None => Ok(()),
-        }
+        self.failure.check()
     }
 
     /// Turns the engine read-only after an error.
     pub fn fail(&self, error: impl ToString) {
-        let error = error.to_string();
-        if self.refuse_writes(&error) {
-            let dir = self.folder.path().display();
-            tracing::error!(%error, %dir, "the engine is read-only from now on");
-        }
+        self.failure.set_after(&error.to_string(), self.folder.path());
+        self.signal(|_| {});
     }
 
-    /// The first reason is the one kept; returns whether this one is.
-    pub fn refuse_writes(&self, reason: &str) -> bool {
-        let is_first = self.failure.set(reason.to_string()).is_ok();
+    /// Refuses further writes and wakes all that wait for progress.
+    pub fn refuse_writes(&self, reason: &str) {
+        self.failure.set(reason);
         self.signal(|_| {});
-        is_first
     }
 
     pub fn signal(&self, change: impl FnOnce(&mut Signals)) {

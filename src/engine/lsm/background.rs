@@ -2,51 +2,31 @@
 //! inline where an engine has no threads.
 
 use super::tree::{Signals, Tree};
+use crate::engine::threads::{self, Shared, Work};
 use crate::engine::wal::{self, Pace};
 use crate::engine::{EngineError, SyncPolicy};
 use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
-use std::thread::{Builder, JoinHandle};
+use std::thread::JoinHandle;
 use std::time::Duration;
-
-type Work = fn(&Tree) -> Result<(), EngineError>;
 
 /// Time passes for pickers that look at ages, even where nothing is written.
 const PICK_INTERVAL: Duration = Duration::from_secs(10);
 
 /// Starts the threads. Each ends when the engine closes or fails.
 pub fn start(tree: &Arc<Tree>) -> Result<Vec<JoinHandle<()>>, EngineError> {
-    let mut work: Vec<(&str, Work)> = vec![("flush", flush), ("log", tend_log)];
-    work.extend(std::iter::repeat_n(("compact", compact as Work), tree.options.compaction_threads));
-    let mut threads = Vec::with_capacity(work.len());
-    for (name, work) in work {
-        let shared = Arc::clone(tree);
-        let thread = Builder::new().name(format!("lsm-{name}")).spawn(move || {
-            let watch = Watch(&shared);
-            if let Err(error) = work(&shared) {
-                watch.0.fail(error);
-            }
-        });
-        match thread {
-            Ok(thread) => threads.push(thread),
-            Err(error) => {
-                tree.signal(|signals| signals.closing = true);
-                return Err(EngineError::io(tree.folder.path())(error));
-            }
-        }
-    }
-    Ok(threads)
+    let mut work: Vec<(&str, Work<Tree>)> = vec![("lsm-flush", flush), ("lsm-log", tend_log)];
+    work.extend(vec![("lsm-compact", compact as Work<Tree>); tree.options.compaction_threads]);
+    threads::start(tree, tree.folder.path(), &work)
 }
 
-/// Turns the engine read-only if the thread ends by a panic: who waits for it must not wait for
-/// ever.
-struct Watch<'a>(&'a Tree);
+impl Shared for Tree {
+    fn fail(&self, error: String) {
+        Tree::fail(self, error);
+    }
 
-impl Drop for Watch<'_> {
-    fn drop(&mut self) {
-        if std::thread::panicking() {
-            self.0.fail("a background thread of the engine panicked");
-        }
+    fn end(&self) {
+        self.signal(|signals| signals.closing = true);
     }
 }
 

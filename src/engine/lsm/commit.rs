@@ -5,9 +5,7 @@
 //!   `interval`, `never`:   log ─► memtable
 //! ```
 //!
-//! Whoever opens a group leads it. While the group before it waits for the disk, others join; then
-//! the leader closes the group, and its members share one write and one synchronisation. So a
-//! group grows with the load by itself, and a lone writer waits for nobody.
+//! How groups form is told in `engine/group.rs`.
 //!
 //! The log's lock is held for the append alone. Batches enter the memtable after it, several at a
 //! time and in any order: each entry has its sequence number, and the highest one of a key stays.
@@ -16,32 +14,9 @@ use super::tree::Tree;
 use crate::engine::entry::Item;
 use crate::engine::wal::{self, Change, Log};
 use crate::engine::{EngineError, SyncPolicy, Write};
-use parking_lot::{Condvar, Mutex, MutexGuard};
+use parking_lot::MutexGuard;
 use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
-
-/// Where groups form.
-#[derive(Default)]
-pub struct Groups {
-    /// Takes members until its leader closes it.
-    open: Mutex<Option<Arc<Group>>>,
-    /// Held by the leader whose group is on its way to the disk.
-    turn: Mutex<()>,
-}
-
-/// Batches that share one synchronisation.
-#[derive(Default)]
-struct Group {
-    members: Mutex<Members>,
-    ended: Condvar,
-}
-
-#[derive(Default)]
-struct Members {
-    batches: Vec<Vec<Write>>,
-    /// Set at the end: whether all of it is durable.
-    outcome: Option<bool>,
-}
 
 impl Write {
     fn change(&self) -> Change<'_> {
@@ -77,7 +52,9 @@ impl Tree {
             .map_err(|what| EngineError::refused(self.folder.path(), what))?;
         self.slow_down(batch.iter().map(Write::bytes).sum());
         match sync.unwrap_or(self.options.sync) {
-            SyncPolicy::Always => self.commit_in_group(batch)?,
+            SyncPolicy::Always => {
+                self.groups.submit(batch, |batches| self.commit_group(&batches))?;
+            }
             SyncPolicy::Interval | SyncPolicy::Never => self.commit_alone(&batch)?,
         }
         self.work_inline()
@@ -92,37 +69,6 @@ impl Tree {
         pin.apply(changes(batch, sequence));
         self.counters.writes.add(batch.len() as u64);
         Ok(())
-    }
-
-    fn commit_in_group(&self, batch: Vec<Write>) -> Result<(), EngineError> {
-        let mut open = self.groups.open.lock();
-        if let Some(group) = &*open {
-            let group = Arc::clone(group);
-            let mut members = group.members.lock();
-            members.batches.push(batch);
-            drop(open);
-            while members.outcome.is_none() {
-                group.ended.wait(&mut members);
-            }
-            let durable = members.outcome == Some(true);
-            return if durable { Ok(()) } else { self.check_writable() };
-        }
-        let group = open.insert(Arc::default());
-        group.members.lock().batches.push(batch);
-        drop(open);
-        self.lead()
-    }
-
-    /// Closes the open group when its turn comes, and commits it.
-    fn lead(&self) -> Result<(), EngineError> {
-        let turn = self.groups.turn.lock();
-        let group = self.groups.open.lock().take().expect("only its leader closes a group");
-        let batches = std::mem::take(&mut group.members.lock().batches);
-        let result = self.commit_group(&batches);
-        drop(turn);
-        group.members.lock().outcome = Some(result.is_ok());
-        group.ended.notify_all();
-        result
     }
 
     /// Log, disk, memtable, in this order: a reader never sees what a crash could take back.

@@ -5,7 +5,6 @@
 //! `busy`.
 
 use super::blob::BlobFile;
-use super::commit::Groups;
 use super::counter::Counter;
 use super::files;
 use super::jobs::Busy;
@@ -16,15 +15,17 @@ use super::options::Options;
 use super::pace::Pace;
 use super::version::{Placed, Version};
 use crate::engine::disk::Folder;
+use crate::engine::failure::Failure;
+use crate::engine::group::Groups;
 use crate::engine::memtable::Memtable;
 use crate::engine::table::{BlockCache, Format, Table};
 use crate::engine::wal::Log;
-use crate::engine::{EngineError, Stats};
+use crate::engine::{EngineError, Stats, Write};
 use arc_swap::ArcSwap;
 use parking_lot::{Condvar, Mutex};
 use quorate_strategies::compaction::Picker;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
-use std::sync::{Arc, OnceLock};
 
 /// A memtable is also flushed when the log has grown by so many times its size: keys that are
 /// written over and over take little memory, but each time room in the log, which has to be read
@@ -87,7 +88,7 @@ pub struct Tree {
     pub picker: Box<dyn Picker>,
     pub state: ArcSwap<State>,
     pub cache: Arc<BlockCache>,
-    pub groups: Groups,
+    pub groups: Groups<Vec<Write>>,
     pub pace: Pace,
     pub log: Mutex<Log>,
     /// What the log had written when the active memtable became active.
@@ -99,7 +100,7 @@ pub struct Tree {
     pub signals: Mutex<Signals>,
     /// `signals`, the state or the failure changed.
     pub changed: Condvar,
-    failure: OnceLock<String>,
+    failure: Failure,
     pub counters: Counters,
 }
 
@@ -131,7 +132,7 @@ impl Tree {
             next_file: AtomicU64::new(next_file),
             signals: Mutex::new(signals),
             changed: Condvar::new(),
-            failure: OnceLock::new(),
+            failure: Failure::default(),
             counters: Counters::default(),
         };
         tree.set_pace();
@@ -140,27 +141,19 @@ impl Tree {
 
     /// Refuses further writes after an error.
     pub fn check_writable(&self) -> Result<(), EngineError> {
-        match self.failure.get() {
-            Some(failure) => Err(EngineError::ReadOnly(failure.clone())),
-            None => Ok(()),
-        }
+        self.failure.check()
     }
 
     /// Turns the engine read-only after an error.
     pub fn fail(&self, error: impl ToString) {
-        let error = error.to_string();
-        if self.refuse_writes(&error) {
-            let dir = self.folder.path().display();
-            tracing::error!(%error, %dir, "the engine is read-only from now on");
-        }
+        self.failure.set_after(&error.to_string(), self.folder.path());
+        self.signal(|_| {});
     }
 
-    /// Refuses further writes and wakes all that wait for progress. The first reason is the one
-    /// kept; returns whether this one is.
-    pub fn refuse_writes(&self, reason: &str) -> bool {
-        let is_first = self.failure.set(reason.to_string()).is_ok();
+    /// Refuses further writes and wakes all that wait for progress.
+    pub fn refuse_writes(&self, reason: &str) {
+        self.failure.set(reason);
         self.signal(|_| {});
-        is_first
     }
 
     /// Changes the signals and wakes all that watch them.
