@@ -133,7 +133,7 @@ fuzz_target!(|input: (u8, bool, Vec<Piece<'_>>)| {
         replayed.map(|replayed| (replayed, keys))
     };
     let Ok((replayed, found)) = read(salvage) else { return };
-    let settings = Settings { segment_bytes: 4_096, spares: 1, log_id: 1 };
+    let settings = Settings { segment_bytes: 4_096, spares: 1, log_id: 1, zeros: true };
     let log = Log::start(&folder, settings, &replayed).expect("the disk refuses nothing");
     assert_eq!(log.last_sequence(), replayed.last_sequence);
     drop(log);

@@ -87,6 +87,7 @@ use quorate_strategies::compaction::Picker;
 use std::ops::{Bound, ControlFlow};
 use std::path::Path;
 use std::sync::Arc;
+use wal::Change;
 
 /// Opens the engine that `config` names. The folder is made if it is absent; `memory` leaves it
 /// alone. The picker decides the compactions of `lsm`.
@@ -143,6 +144,22 @@ pub enum Write {
     Remove {
         key: Bytes,
     },
+}
+
+impl Write {
+    fn change(&self) -> Change<'_> {
+        match self {
+            Write::Put { key, value } => Change::put(key, value),
+            Write::PutUntil { key, value, expires_s } => Change::put_until(key, value, *expires_s),
+            Write::Remove { key } => Change::remove(key),
+        }
+    }
+
+    /// Of key and value.
+    fn bytes(&self) -> usize {
+        let Change { key, item } = self.change();
+        key.len() + item.value.len()
+    }
 }
 
 /// What a look into memory can tell.

@@ -56,7 +56,7 @@ mod tests;
 use crate::engine::disk::{Folder, Mode, Real};
 use crate::engine::failure::Failure;
 use crate::engine::group::Groups;
-use crate::engine::wal::{MAX_BATCH_BYTES, MAX_KEY_BYTES};
+use crate::engine::wal;
 use crate::engine::{BtreeConfig, Engine, EngineError, Peek, Stats, SyncPolicy, Write, is_empty};
 use arc_swap::ArcSwapOption;
 use backend::{Backend, Counts};
@@ -239,7 +239,8 @@ impl Tree {
         if writes.is_empty() {
             return Ok(());
         }
-        check_batch(self.folder.path(), &writes)?;
+        wal::check_batch(writes.iter().map(Write::change))
+            .map_err(|what| EngineError::refused(self.folder.path(), what))?;
         let must_sync = sync.unwrap_or(self.sync) == SyncPolicy::Always;
         self.groups.submit(Batch { writes, must_sync }, |group| {
             self.check_writable()?;
@@ -255,7 +256,8 @@ impl Tree {
     }
 
     fn commit_group(&self, database: &Database, group: &[Batch]) -> Result<(), redb::Error> {
-        let bytes: u64 = group.iter().flat_map(|batch| &batch.writes).map(size).sum();
+        let writes = group.iter().flat_map(|batch| &batch.writes);
+        let bytes = writes.map(Write::bytes).sum::<usize>() as u64;
         let mut transaction = database.begin_write()?;
         let must_sync = group.iter().any(|batch| batch.must_sync)
             || self.unsynced_bytes.load(Relaxed) + bytes > UNSYNCED_BYTES;
@@ -328,30 +330,6 @@ impl Tree {
         let closed = || EngineError::ReadOnly("the engine is closed".to_string());
         self.newest.load_full().ok_or_else(closed)
     }
-}
-
-fn size(write: &Write) -> u64 {
-    let bytes = match write {
-        Write::Put { key, value } | Write::PutUntil { key, value, .. } => key.len() + value.len(),
-        Write::Remove { key } => key.len(),
-    };
-    bytes as u64
-}
-
-/// The limits of the other engines, so that a batch which one takes is taken by all.
-fn check_batch(dir: &Path, batch: &[Write]) -> Result<(), EngineError> {
-    let key_bytes = batch.iter().map(|write| match write {
-        Write::Put { key, .. } | Write::PutUntil { key, .. } | Write::Remove { key } => key.len(),
-    });
-    if let Some(bytes) = key_bytes.max().filter(|bytes| *bytes > MAX_KEY_BYTES) {
-        let what = format!("a key of {bytes} bytes; at most {MAX_KEY_BYTES}");
-        return Err(EngineError::refused(dir, what));
-    }
-    if batch.iter().map(size).sum::<u64>() > MAX_BATCH_BYTES as u64 {
-        let what = format!("a batch of more than {MAX_BATCH_BYTES} bytes");
-        return Err(EngineError::refused(dir, what));
-    }
-    Ok(())
 }
 
 impl Engine for BTree {

@@ -18,21 +18,6 @@ use parking_lot::MutexGuard;
 use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
 
-impl Write {
-    fn change(&self) -> Change<'_> {
-        match self {
-            Write::Put { key, value } => Change::put(key, value),
-            Write::PutUntil { key, value, expires_s } => Change::put_until(key, value, *expires_s),
-            Write::Remove { key } => Change::remove(key),
-        }
-    }
-
-    fn bytes(&self) -> usize {
-        let Change { key, item } = self.change();
-        key.len() + item.value.len()
-    }
-}
-
 /// The changes of a batch as the memtable takes them.
 fn changes(batch: &[Write], first_sequence: u64) -> impl Iterator<Item = (u64, &[u8], Item<'_>)> {
     (first_sequence..).zip(batch).map(|(sequence, write)| {

@@ -3,7 +3,7 @@
 use super::output::{Output, Values};
 use super::tree::Tree;
 use crate::engine::EngineError;
-use crate::engine::memtable::Memtable;
+use crate::engine::memtable::{self, Memtable};
 use crate::engine::table::Origin;
 use crate::engine::wal;
 use std::sync::Arc;
@@ -12,8 +12,6 @@ use std::time::Instant;
 
 /// A flush tells its progress in such steps.
 const PROGRESS_BYTES: u64 = 256 << 10;
-/// What an entry takes in a memtable beside key and value, about.
-const ENTRY_BYTES: u64 = 59;
 
 impl Tree {
     /// Flushes every frozen memtable on the caller's thread.
@@ -40,7 +38,7 @@ impl Tree {
         self.pace.flush_begins(memtable.bytes());
         let (mut walked, mut told) = (0, 0);
         memtable.walk(|key, item| {
-            walked += (key.len() + item.value.len()) as u64 + ENTRY_BYTES;
+            walked += (key.len() + item.value.len() + memtable::OVERHEAD_BYTES) as u64;
             if walked - told >= PROGRESS_BYTES {
                 self.pace.flush_has(walked);
                 told = walked;

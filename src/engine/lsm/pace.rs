@@ -82,11 +82,20 @@ impl Pace {
         self.start.elapsed().as_micros() as u64
     }
 
+    /// Whether there is a debt: without one, a commit need not even look at the time.
+    fn limits(&self) -> bool {
+        self.last_room.load(Relaxed) || self.allowed.load(Relaxed) != UNLIMITED
+    }
+
     /// A flush of so many bytes begins.
     pub fn flush_begins(&self, bytes: u64) {
+        self.flush_begins_at(self.now_us(), bytes);
+    }
+
+    fn flush_begins_at(&self, now_us: u64, bytes: u64) {
         self.flushed_bytes.store(0, Relaxed);
         self.flush_bytes.store(bytes, Relaxed);
-        self.flush_start_us.store(self.now_us(), Relaxed);
+        self.flush_start_us.store(now_us, Relaxed);
     }
 
     /// So much of it is written.
@@ -94,15 +103,14 @@ impl Pace {
         self.flushed_bytes.store(bytes, Relaxed);
     }
 
-    /// How long the flush at work will still take: as the last ones went, while it is young; then
-    /// as it goes itself, if that is worse.
-    fn flush_left_us(&self) -> u64 {
+    /// How long the flush at work, begun so long ago, will still take: as the last ones went, while
+    /// it is young; then as it goes itself, if that is worse.
+    fn flush_left_us(&self, elapsed_us: u64) -> u64 {
         let measured = match self.flushed_bytes_per_s.load(Relaxed) {
             0 => FIRST_FLUSH_BYTES_PER_S,
             measured => measured,
         };
         let bytes = self.flush_bytes.load(Relaxed);
-        let elapsed_us = self.now_us().saturating_sub(self.flush_start_us.load(Relaxed));
         let expected_us = bytes.saturating_mul(1_000_000) / measured;
         let by_plan_us = expected_us.saturating_sub(elapsed_us);
         if elapsed_us < expected_us / 2 {
@@ -114,13 +122,14 @@ impl Pace {
         by_plan_us.max((elapsed_us as f64 * left as f64 / done as f64) as u64)
     }
 
-    /// Bytes of commits per second while so many still fit into memory.
-    fn allowed(&self, room: u64) -> u64 {
+    /// Bytes of commits per second at this time while so many still fit into memory.
+    fn allowed(&self, now_us: u64, room: impl FnOnce() -> u64) -> u64 {
         let allowed = self.allowed.load(Relaxed);
         if !self.last_room.load(Relaxed) {
             return allowed;
         }
-        let shared = room as f64 * 1e6 / self.flush_left_us().max(1) as f64;
+        let elapsed_us = now_us.saturating_sub(self.flush_start_us.load(Relaxed));
+        let shared = room() as f64 * 1e6 / self.flush_left_us(elapsed_us).max(1) as f64;
         allowed.min(shared.max(LEAST_BYTES_PER_S) as u64)
     }
 
@@ -136,13 +145,12 @@ impl Pace {
         }
     }
 
-    /// How long a commit of so many bytes has to wait.
-    fn reserve(&self, bytes: usize, room: u64) -> Option<Duration> {
-        let allowed = self.allowed(room);
+    /// How long a commit of so many bytes has to wait at this time.
+    fn reserve(&self, now_us: u64, bytes: usize, room: impl FnOnce() -> u64) -> Option<Duration> {
+        let allowed = self.allowed(now_us, room);
         if allowed == UNLIMITED {
             return None;
         }
-        let now_us = self.now_us();
         let cost_us = (bytes as f64 * 1e6 / allowed as f64) as u64;
         let after = |next: u64| Some(next.max(now_us).saturating_add(cost_us));
         let next = self.next_us.fetch_update(Relaxed, Relaxed, after).unwrap_or(now_us);
@@ -157,8 +165,12 @@ impl Tree {
         if self.options.inline {
             return;
         }
-        let room = self.options.memtable_bytes.saturating_sub(self.state.load().active.bytes());
-        if let Some(wait) = self.pace.reserve(bytes, room) {
+        if !self.pace.limits() {
+            return;
+        }
+        let active_bytes = || self.state.load().active.bytes();
+        let room = || self.options.memtable_bytes.saturating_sub(active_bytes());
+        if let Some(wait) = self.pace.reserve(self.pace.now_us(), bytes, room) {
             std::thread::sleep(wait);
             self.counters.slowed_us.fetch_add(wait.as_micros() as u64, Relaxed);
         }
@@ -204,31 +216,44 @@ impl Tree {
 mod tests {
     use super::*;
 
+    const MIB: u64 = 1 << 20;
+
     #[test]
     fn the_less_room_the_slower_and_never_nothing() {
         let pace = Pace::default();
-        pace.flush_begins(64 << 20);
-        assert_eq!(pace.allowed(0), UNLIMITED, "there are other memtables");
+        pace.flush_begins_at(1_000, 64 * MIB);
+        assert!(!pace.limits());
+        assert_eq!(pace.allowed(1_000, || 0), UNLIMITED, "there are other memtables");
         pace.last_room.store(true, Relaxed);
-        assert_eq!(pace.allowed(0), LEAST_BYTES_PER_S as u64);
-        let allowed = [64, 16, 4].map(|mib| pace.allowed(mib << 20));
+        assert!(pace.limits());
+        assert_eq!(pace.allowed(1_000, || 0), LEAST_BYTES_PER_S as u64);
+        let allowed = [64, 16, 4].map(|mib| pace.allowed(1_000, || mib * MIB));
         assert!(allowed.is_sorted_by(|more, less| more > less), "{allowed:?}");
-        assert_eq!(pace.reserve(1 << 20, 0), None, "the first one comes in time");
-        assert_eq!(pace.reserve(1, 0), Some(Duration::from_micros(LONGEST_SLEEP_US)));
+    }
+
+    #[test]
+    fn a_commit_waits_for_those_before_it_and_a_step_at_most() {
+        let pace = Pace::default();
+        pace.allowed.store(MIB, Relaxed);
+        assert_eq!(pace.reserve(5_000, MIB as usize / 64, || 0), None, "the first is in time");
+        assert_eq!(pace.reserve(5_000, MIB as usize, || 0), Some(Duration::from_micros(15_625)));
+        let longest = Some(Duration::from_micros(LONGEST_SLEEP_US));
+        assert_eq!(pace.reserve(5_000, 1, || 0), longest, "a second is due");
+        assert_eq!(pace.reserve(2_000_000, 1, || 0), None, "it has passed");
     }
 
     #[test]
     fn a_flush_that_is_slower_than_planned_takes_longer() {
         let pace = Pace::default();
-        pace.flushed(64 << 20, Duration::from_millis(1));
-        pace.flush_begins(64 << 20);
-        std::thread::sleep(Duration::from_millis(5));
-        pace.flush_has(8 << 20);
-        let early = pace.flush_left_us();
-        pace.flush_has(48 << 20);
-        let late = pace.flush_left_us();
-        assert!(early > 5_000 && late < early, "{early} {late}");
+        pace.flushed(64 * MIB, Duration::from_millis(100));
+        pace.flush_begins_at(0, 64 * MIB);
+        assert_eq!(pace.flush_left_us(40_000), 60_000, "as planned");
+        pace.flush_has(8 * MIB);
+        let early = pace.flush_left_us(60_000);
+        assert_eq!(early, 7 * 60_000, "an eighth of it took 60 ms");
+        pace.flush_has(48 * MIB);
+        assert_eq!(pace.flush_left_us(60_000), 40_000, "the plan is worse than its third");
         pace.flush_has(1 << 30);
-        assert!(pace.flush_left_us() > 0, "more than was announced");
+        assert!(pace.flush_left_us(200_000) > 0, "more than was announced");
     }
 }

@@ -40,6 +40,7 @@ use crate::hash::KeyHash;
 use bytes::Bytes;
 use order::{Keys, Order};
 use parking_lot::{Mutex, RwLock, RwLockReadGuard};
+pub use shard::OVERHEAD_BYTES;
 use shard::Shard;
 use std::hash::BuildHasher;
 use std::ops::Bound;

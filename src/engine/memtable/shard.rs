@@ -22,6 +22,9 @@ const APART: u32 = u32::MAX;
 /// that after it has grown, and its place in the list of keys.
 const KEY_OVERHEAD_BYTES: usize = 16 * 3 / 2 + 8;
 
+/// What an entry takes beside key and value.
+pub const OVERHEAD_BYTES: usize = HEADER_BYTES + KEY_OVERHEAD_BYTES;
+
 #[derive(Clone, Copy)]
 struct Slot {
     hash: u64,

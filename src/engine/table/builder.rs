@@ -19,7 +19,9 @@ pub struct Format {
     /// A data block with its seal is closed before it grows beyond this, uncompressed; so a power
     /// of two leaves no rest in an allocator's classes. One entry may be larger.
     pub block_bytes: usize,
-    /// Entries from one restart point of a data block to the next.
+    /// Entries from one restart point of a data block to the next: between two, entries leave out
+    /// what they share with the one before. A point read walks half of them, mostly a cache line or
+    /// two each: 8 instead of 16 takes a seventh off its time, 4 little more.
     pub restart_interval: usize,
     /// Whether data blocks have buckets by hash, for point reads: 1.3 bytes per entry.
     pub hash_index: bool,

@@ -63,10 +63,11 @@ struct Sealed {
     unsynced: Option<Handle>,
 }
 
-/// The segment that comes next: it has its header and its name already.
+/// A segment that has its header and its name already, and no records yet.
 pub(super) struct Next {
     pub number: u64,
     pub handle: Handle,
+    /// Up to here every block was written once, as far as is known.
     pub filled: u64,
     /// Whether the folder was synchronised since it got its name.
     pub named: bool,
@@ -102,9 +103,10 @@ impl Log {
     /// Begins with a segment that has its header and its name, durably.
     pub(super) fn begin(
         pool: Pool,
-        (log_id, zeros): (u64, bool),
+        log_id: u64,
+        zeros: bool,
         sealed: Vec<Segment>,
-        (number, handle, filled): (u64, Handle, u64),
+        active: Next,
         last_sequence: u64,
     ) -> Log {
         let sealed = sealed.into_iter().map(|segment| Sealed { segment, unsynced: None });
@@ -113,11 +115,11 @@ impl Log {
             log_id,
             zeros,
             sealed: sealed.collect(),
-            number,
-            handle,
-            seal: Seal::new(log_id, number),
+            number: active.number,
+            handle: active.handle,
+            seal: Seal::new(log_id, active.number),
             at: HEADER_BYTES,
-            filled,
+            filled: active.filled,
             next_sequence: last_sequence + 1,
             durable_sequence: last_sequence,
             group: Group::default(),

@@ -12,7 +12,7 @@
 //! 5. The new segment gets its name, which says which segment it follows. A folder that had a
 //!    segment is never without one, so that a log which was lost is noticed.
 
-use super::log::{Log, Settings};
+use super::log::{Log, Next, Settings};
 use super::pool::{Pool, highest_number};
 use super::replay::{Replayed, Salvaged};
 use super::segment::{self, Spare, salvaged_name, segment_name};
@@ -59,11 +59,12 @@ impl Log {
         let spare = pool.take_at_once()?;
         spare.write_header(&header)?;
         let filled = spare.filled;
-        let active = (number, spare.into_segment(folder, number)?, filled);
+        let handle = spare.into_segment(folder, number)?;
+        let active = Next { number, handle, filled, named: true };
         folder.sync()?;
         placeholder.iter().try_for_each(|number| give_back(&mut pool, *number))?;
         let (sealed, last_sequence) = (replayed.segments.clone(), replayed.last_sequence);
-        Ok(Log::begin(pool, (log_id, settings.zeros), sealed, active, last_sequence))
+        Ok(Log::begin(pool, log_id, settings.zeros, sealed, active, last_sequence))
     }
 }
 

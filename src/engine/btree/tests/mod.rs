@@ -73,7 +73,7 @@ fn folders_that_are_not_ours_are_refused() {
 #[test]
 fn what_the_other_engines_refuse_is_refused() {
     let engine = open(&Simulated::new(1), SyncPolicy::Always).unwrap();
-    let long = Write::Remove { key: vec![0; MAX_KEY_BYTES + 1].into() };
+    let long = Write::Remove { key: vec![0; wal::MAX_KEY_BYTES + 1].into() };
     let error = engine.commit(vec![long]).unwrap_err().to_string();
     assert!(error.contains("a key of 65536 bytes; at most 65535"), "{error}");
     engine.commit(vec![put("a", "1")]).unwrap();
