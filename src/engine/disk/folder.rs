@@ -129,10 +129,13 @@ impl Handle {
         self.file.read_at(buffer, offset).map_err(EngineError::io(&self.path))
     }
 
+    /// So many bytes, which the caller knows to be no more than the file may have.
+    pub fn read_new(&self, bytes: usize, offset: u64) -> Result<Vec<u8>, EngineError> {
+        self.file.read_new(bytes, offset).map_err(EngineError::io(&self.path))
+    }
+
     pub fn read_all(&self) -> Result<Bytes, EngineError> {
-        let mut bytes = vec![0; self.bytes()? as usize];
-        self.read(&mut bytes, 0)?;
-        Ok(bytes.into())
+        self.read_new(self.bytes()? as usize, 0).map(Bytes::from)
     }
 
     pub fn write(&self, bytes: &[u8], offset: u64) -> Result<(), EngineError> {

@@ -77,6 +77,13 @@ pub trait File: Send + Sync {
     /// Fills the buffer; an error where the file ends before.
     fn read_at(&self, buffer: &mut [u8], offset: u64) -> io::Result<()>;
 
+    /// So many bytes in a buffer of their own; an error where the file ends before.
+    fn read_new(&self, bytes: usize, offset: u64) -> io::Result<Vec<u8>> {
+        let mut buffer = vec![0; bytes];
+        self.read_at(&mut buffer, offset)?;
+        Ok(buffer)
+    }
+
     /// Writes all of the bytes; the file grows if need be.
     fn write_at(&self, bytes: &[u8], offset: u64) -> io::Result<()>;
 

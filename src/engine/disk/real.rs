@@ -2,7 +2,9 @@
 
 use super::{Disk, File, Mode};
 use crate::lock::Lock;
+use rustix::buffer::spare_capacity;
 use rustix::fs::{Advice, FallocateFlags, fadvise, fallocate};
+use rustix::io::{pread, retry_on_intr};
 use std::any::Any;
 use std::fs::{self, OpenOptions};
 use std::io;
@@ -79,6 +81,19 @@ impl File for fs::File {
 
     fn read_at(&self, buffer: &mut [u8], offset: u64) -> io::Result<()> {
         self.read_exact_at(buffer, offset)
+    }
+
+    /// Without zeros that are overwritten at once.
+    fn read_new(&self, bytes: usize, offset: u64) -> io::Result<Vec<u8>> {
+        let mut buffer = Vec::with_capacity(bytes);
+        while buffer.len() < bytes {
+            let at = offset + buffer.len() as u64;
+            match retry_on_intr(|| pread(self, spare_capacity(&mut buffer), at))? {
+                0 => return Err(io::ErrorKind::UnexpectedEof.into()),
+                _ => buffer.truncate(bytes),
+            }
+        }
+        Ok(buffer)
     }
 
     fn write_at(&self, bytes: &[u8], offset: u64) -> io::Result<()> {

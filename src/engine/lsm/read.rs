@@ -4,7 +4,7 @@ use super::blob::Pointer;
 use super::tree::{State, Tree};
 use crate::engine::entry::{Cursor, Found, Item, Kind, Rank};
 use crate::engine::memtable::{CopiedCursor, MemtableCursor};
-use crate::engine::table::{self, MergeCursor, RunCursor, Table};
+use crate::engine::table::{self, Access, MergeCursor, RunCursor, Table};
 use crate::engine::{EngineError, Peek, Show, is_empty};
 use bytes::Bytes;
 use std::ops::{Bound, ControlFlow};
@@ -258,9 +258,15 @@ impl Tree {
         }
         let frozen = (1..).zip(&state.frozen);
         sources.extend(frozen.map(|(newer, memtable)| Source::Frozen(memtable.cursor(newer))));
+        let entries: u64 = state.version.runs().map(|(_, run)| run.entries).sum();
         for (level, run) in state.version.runs() {
-            let cursor =
-                RunCursor::new(Arc::clone(&run.tables), level + 1, Arc::clone(&self.cache));
+            // Without an end the limit tells how far it goes; each run has its share of that.
+            let expected_bytes = match to {
+                Bound::Unbounded => run.bytes.saturating_mul(limit as u64) / entries.max(1),
+                _ => 0,
+            };
+            let access = Access::Cached { cache: Arc::clone(&self.cache), expected_bytes };
+            let cursor = RunCursor::with(Arc::clone(&run.tables), level + 1, access);
             sources.push(Source::Run(cursor));
         }
         sources

@@ -46,6 +46,9 @@ impl Placed {
 /// Disjoint tables in the order of their keys.
 pub struct Run {
     pub tables: Arc<[Arc<Table>]>,
+    /// Of the tables' files.
+    pub bytes: u64,
+    pub entries: u64,
     id: u64,
     max_sequence: u64,
 }
@@ -74,6 +77,8 @@ impl Level {
         });
         let run = |tables: &[(u64, Arc<Table>)]| Run {
             id: tables[0].0,
+            bytes: tables.iter().map(|(_, table)| table.bytes()).sum(),
+            entries: tables.iter().map(|(_, table)| table.entries()).sum(),
             max_sequence: tables.iter().map(|(_, t)| t.max_sequence()).max().unwrap_or_default(),
             tables: tables.iter().map(|(_, table)| Arc::clone(table)).collect(),
         };

@@ -39,7 +39,7 @@ impl TableCursor {
 
     /// Through the cache, as a scan reads.
     pub fn cached(table: Arc<Table>, level: u32, cache: Arc<BlockCache>) -> Self {
-        Self::new(table, level, Access::Cached(cache))
+        Self::new(table, level, Access::cached(cache))
     }
 
     /// Past the cache in large reads, as a compaction reads.

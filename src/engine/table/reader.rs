@@ -81,8 +81,7 @@ impl File {
 
     fn section(&self, place: Place) -> Result<Bytes, EngineError> {
         self.check(place)?;
-        let mut sealed = vec![0; place.bytes as usize];
-        self.handle.read(&mut sealed, place.offset)?;
+        let sealed = self.handle.read_new(place.bytes as usize, place.offset)?;
         let plain = unseal(self.table, place.offset, &sealed).map_err(self.damaged(place))?;
         Ok(plain.of_own(sealed))
     }

@@ -29,7 +29,7 @@ impl RunCursor {
 
     /// Through the cache, as a scan reads.
     pub fn new(tables: impl Into<Arc<[Arc<Table>]>>, level: u32, cache: Arc<BlockCache>) -> Self {
-        Self::with(tables, level, Access::Cached(cache))
+        Self::with(tables, level, Access::cached(cache))
     }
 
     /// Past the cache in large reads.

@@ -60,7 +60,7 @@ fn harmless_or_noticed(folder: &Folder, model: &Model, what: &str) -> bool {
             }
         }
     }
-    for access in [Access::Cached(cache), Access::Bulk] {
+    for access in [Access::cached(cache), Access::Bulk] {
         let mut cursor = TableCursor::new(Arc::clone(&table), 0, access);
         match walked(&mut cursor, b"") {
             Ok(found) => assert_eq!(found, *model, "{what}"),

