@@ -1,7 +1,8 @@
 //! What YAML says of the engine: `engine: memory` or `engine: {lsm: {sync: always, …}}`.
 
 use quorate_strategies::nearest;
-use serde::de::{self, MapAccess, Visitor};
+use serde::de::value::SeqAccessDeserializer;
+use serde::de::{self, IntoDeserializer, MapAccess, SeqAccess, Visitor};
 use serde::{Deserialize, Deserializer, Serialize};
 use std::fmt;
 
@@ -227,12 +228,38 @@ fn check_ranges(engine: &str, ranges: &[(&str, u64, u64, u64)]) -> Result<(), St
 }
 
 /// Compression of the data blocks of each level.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[serde(untagged)]
 pub enum CompressionByLevel {
     Every(Compression),
     /// From level 0 on; the last entry holds for all that are deeper.
     Each(Vec<Compression>),
+}
+
+/// By hand, because a derived one says of a wrong name only that nothing matched.
+impl<'de> Deserialize<'de> for CompressionByLevel {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct OneOrMany;
+
+        impl<'de> Visitor<'de> for OneOrMany {
+            type Value = CompressionByLevel;
+
+            fn expecting(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+                out.write_str("none, lz4 or zstd, or a list of these")
+            }
+
+            fn visit_str<E: de::Error>(self, name: &str) -> Result<Self::Value, E> {
+                Compression::deserialize(name.into_deserializer()).map(CompressionByLevel::Every)
+            }
+
+            fn visit_seq<A: SeqAccess<'de>>(self, each: A) -> Result<Self::Value, A::Error> {
+                let each = Vec::deserialize(SeqAccessDeserializer::new(each))?;
+                Ok(CompressionByLevel::Each(each))
+            }
+        }
+
+        deserializer.deserialize_any(OneOrMany)
+    }
 }
 
 impl Default for CompressionByLevel {
@@ -368,6 +395,15 @@ mod tests {
         assert_eq!(found, Ok(Config::Hash(hash)));
         let found = read("engine: {lsm: {sync: never, cache_mib: 0}}");
         assert_eq!(found, Ok(Config::Lsm(expected)));
+    }
+
+    #[test]
+    fn a_wrong_compression_is_told_with_those_that_exist() {
+        for yaml in ["gzip", "[none, gzip]", "7", "{lz4: 1}"] {
+            let error = read(&format!("engine: {{lsm: {{compression: {yaml}}}}}")).unwrap_err();
+            let named = ["none", "lz4", "zstd"].iter().all(|name| error.contains(name));
+            assert!(named, "{yaml}: {error}");
+        }
     }
 
     #[test]
