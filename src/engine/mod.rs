@@ -56,6 +56,7 @@
 mod btree;
 mod codec;
 mod config;
+mod counter;
 #[cfg(test)]
 mod crash;
 pub mod disk;

@@ -40,7 +40,6 @@ mod background;
 mod blob;
 mod commit;
 mod compaction;
-mod counter;
 mod files;
 mod flush;
 pub mod inspect;

@@ -5,7 +5,6 @@
 //! `busy`.
 
 use super::blob::BlobFile;
-use super::counter::Counter;
 use super::files;
 use super::jobs::Busy;
 use super::limiter::Limiter;
@@ -14,6 +13,7 @@ use super::monkey;
 use super::options::Options;
 use super::pace::Pace;
 use super::version::{Placed, Version};
+use crate::engine::counter::Counter;
 use crate::engine::disk::Folder;
 use crate::engine::failure::Failure;
 use crate::engine::group::Groups;

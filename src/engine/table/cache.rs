@@ -2,9 +2,9 @@
 
 use super::block::Block;
 use super::index::Index;
-use quick_cache::Weighter;
-use quick_cache::sync::Cache;
-use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use crate::engine::counter::Counter;
+use quick_cache::sync::{Cache, DefaultLifecycle};
+use quick_cache::{DefaultHashBuilder, OptionsBuilder, Weighter};
 
 /// What is cached under a place.
 #[derive(Clone, Debug)]
@@ -25,16 +25,11 @@ impl Cached {
 /// Table and offset of a block.
 type Key = (u64, u64);
 
-/// Counters that different blocks mostly do not share: one that all readers write would travel from
-/// processor to processor with every look-up.
-const STRIPES: usize = 16;
-
-#[derive(Debug, Default)]
-#[repr(align(64))]
-struct Stripe {
-    hits: AtomicU64,
-    misses: AtomicU64,
-}
+/// Each shard has a lock, which whoever inserts a block holds while others are evicted. More shards
+/// than processors, so that readers seldom meet it; large enough that each can hold its share of
+/// popular blocks.
+const MOST_SHARDS: usize = 64;
+const LEAST_SHARD_BLOCKS: usize = 256;
 
 #[derive(Clone)]
 struct ByMemory;
@@ -52,15 +47,24 @@ impl Weighter<Key, Cached> for ByMemory {
 /// one of the hundred blocks below it.
 pub struct BlockCache {
     blocks: Option<Cache<Key, Cached, ByMemory>>,
-    stripes: [Stripe; STRIPES],
+    hits: Counter,
+    misses: Counter,
 }
 
 impl BlockCache {
     /// 0 bytes: nothing is ever kept. `block_bytes`: about what a block will have.
     pub fn new(bytes: u64, block_bytes: usize) -> Self {
         let items = usize::try_from(bytes).unwrap_or(usize::MAX) / block_bytes.max(1);
-        let cache = || Cache::with_weighter(items.max(16), bytes, ByMemory);
-        BlockCache { blocks: (bytes > 0).then(cache), stripes: Default::default() }
+        let options = OptionsBuilder::new()
+            .shards((items / LEAST_SHARD_BLOCKS).clamp(1, MOST_SHARDS))
+            .estimated_items_capacity(items.max(16))
+            .weight_capacity(bytes)
+            .build()
+            .expect("both capacities are given");
+        let hasher = DefaultHashBuilder::default();
+        let cache = || Cache::with_options(options, ByMemory, hasher, DefaultLifecycle::default());
+        let blocks = (bytes > 0).then(cache);
+        BlockCache { blocks, hits: Counter::default(), misses: Counter::default() }
     }
 
     pub(super) fn block(&self, table: u64, offset: u64) -> Option<Block> {
@@ -79,9 +83,8 @@ impl BlockCache {
 
     fn get(&self, table: u64, offset: u64) -> Option<Cached> {
         let found = self.blocks.as_ref().and_then(|blocks| blocks.get(&(table, offset)));
-        let stripe = &self.stripes[(offset >> 12) as usize % STRIPES];
-        let counter = if found.is_some() { &stripe.hits } else { &stripe.misses };
-        counter.fetch_add(1, Relaxed);
+        let counter = if found.is_some() { &self.hits } else { &self.misses };
+        counter.add(1);
         found
     }
 
@@ -102,12 +105,12 @@ impl BlockCache {
 
     /// Look-ups that found their block.
     pub fn hits(&self) -> u64 {
-        self.stripes.iter().map(|stripe| stripe.hits.load(Relaxed)).sum()
+        self.hits.get()
     }
 
     /// Look-ups that did not.
     pub fn misses(&self) -> u64 {
-        self.stripes.iter().map(|stripe| stripe.misses.load(Relaxed)).sum()
+        self.misses.get()
     }
 }
 

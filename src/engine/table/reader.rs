@@ -302,7 +302,7 @@ impl Table {
         };
         let Some(place) = below.map_err(self.malformed(place))? else { return Ok(Some(None)) };
         let Some(block) = block(place)? else { return Ok(None) };
-        block.get(key, hash).map(Some).map_err(self.malformed(place))
+        block.into_found(key, hash).map(Some).map_err(self.malformed(place))
     }
 
     fn malformed(&self, place: Place) -> impl FnOnce(Malformed) -> EngineError + '_ {

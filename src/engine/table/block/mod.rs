@@ -30,7 +30,7 @@ pub use cursor::BlockCursor;
 use super::keys::common_prefix;
 use crate::engine::codec::varint;
 use crate::engine::entry::{Found, Kind};
-use bytes::Bytes;
+use bytes::{Buf, Bytes};
 use std::cmp::Ordering;
 
 const TRAILER_BYTES: usize = 6;
@@ -198,19 +198,28 @@ impl Block {
         self.bytes.get(at).copied().unwrap_or(CROWDED_BUCKET)
     }
 
-    /// The entry of a key whose hash is `hash`. The value is a slice of the block and keeps it in
-    /// memory.
-    pub fn get(&self, key: &[u8], hash: u64) -> Result<Option<Found>, Malformed> {
+    fn find(&self, key: &[u8], hash: u64) -> Result<Option<Entry>, Malformed> {
         let entry = match self.bucket(hash) {
             EMPTY_BUCKET => None,
             CROWDED_BUCKET => self.lower_bound(key)?,
             restart => self.walk(self.restart(usize::from(restart))?, key)?,
         };
-        let entry = entry.filter(|(_, order)| *order == Ordering::Equal);
-        Ok(entry.map(|(entry, _)| Found {
-            kind: entry.kind,
-            expires_s: entry.expires_s,
-            value: self.bytes.slice(entry.value_at..entry.end),
-        }))
+        Ok(entry.filter(|(_, order)| *order == Ordering::Equal).map(|(entry, _)| entry))
+    }
+
+    /// The entry of a key whose hash is `hash`. The value is a slice of the block and keeps it in
+    /// memory.
+    pub fn get(&self, key: &[u8], hash: u64) -> Result<Option<Found>, Malformed> {
+        self.clone().into_found(key, hash)
+    }
+
+    /// The same where the block is not needed any more: its count of users, which all readers of a
+    /// hot block write, is left alone.
+    pub fn into_found(self, key: &[u8], hash: u64) -> Result<Option<Found>, Malformed> {
+        let Some(entry) = self.find(key, hash)? else { return Ok(None) };
+        let mut value = self.bytes;
+        value.truncate(entry.end);
+        value.advance(entry.value_at);
+        Ok(Some(Found { kind: entry.kind, expires_s: entry.expires_s, value }))
     }
 }
