@@ -211,6 +211,14 @@ impl Log {
         self.at >= self.fill_next_at()
     }
 
+    /// Whether the active segment will be full before the next one of which so much is filled: as
+    /// both go on from the point where the filling began.
+    pub(super) fn outruns(&self, filled: u64) -> bool {
+        let (begin, bytes) = (self.fill_next_at(), self.pool.segment_bytes());
+        let share = |part: u64, whole: u64| part as f64 / whole.max(1) as f64;
+        share(self.at.saturating_sub(begin), bytes - begin) > share(filled, bytes)
+    }
+
     /// The oldest file to synchronise, and the sequence number that is durable once that is done:
     /// then call [`mark_durable`](Log::mark_durable). Lets a thread wait for the disk without
     /// holding up appends.

@@ -126,6 +126,15 @@ const GENTLE_STEP_BYTES: usize = 256 << 10;
 /// Left to the commits between two steps: a segment of 16 MiB takes about half a second.
 const GENTLE_PAUSE: Duration = Duration::from_millis(5);
 
+/// What whoever waits for a segment says after each gentle step.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum GoOn {
+    Gently,
+    /// Without a pause: it would come too late.
+    InHaste,
+    No,
+}
+
 /// A file that waits to become a segment. What it holds is of no account: zeros, or the records of
 /// an earlier life.
 pub(super) struct Spare {
@@ -137,13 +146,13 @@ pub(super) struct Spare {
 
 impl Spare {
     /// Makes a new file of zeros, durable in content though not in name. Where the pace is gentle,
-    /// `go_on` is asked after each step; None if it said no.
+    /// `go_on` is asked after each step, with the bytes that are filled; None if it said no.
     pub fn fill(
         folder: &Folder,
         id: u64,
         bytes: u64,
         pace: Pace,
-        go_on: &dyn Fn() -> Result<bool, EngineError>,
+        go_on: &dyn Fn(u64) -> Result<GoOn, EngineError>,
     ) -> Result<Option<Spare>, EngineError> {
         let temporary = temporary_name(id);
         let handle = folder.open(&temporary, Mode::Create)?;
@@ -157,11 +166,14 @@ impl Spare {
             at += step;
             if pace == Pace::Gentle {
                 handle.sync()?;
-                if !go_on()? {
-                    folder.remove(&temporary);
-                    return Ok(None);
+                match go_on(at)? {
+                    GoOn::Gently => std::thread::sleep(GENTLE_PAUSE),
+                    GoOn::InHaste => {}
+                    GoOn::No => {
+                        folder.remove(&temporary);
+                        return Ok(None);
+                    }
                 }
-                std::thread::sleep(GENTLE_PAUSE);
             }
         }
         handle.sync()?;
@@ -235,7 +247,10 @@ mod tests {
         for (number, pace) in [(5, Some(Pace::Gentle)), (6, Some(Pace::AtOnce)), (7, None)] {
             let header = Header { number, ..HEADER };
             let spare = match pace {
-                Some(pace) => Spare::fill(&folder, 1, bytes, pace, &|| Ok(true)).unwrap().unwrap(),
+                Some(pace) => {
+                    let go_on = |_| Ok(GoOn::InHaste);
+                    Spare::fill(&folder, 1, bytes, pace, &go_on).unwrap().unwrap()
+                }
                 None => Spare::unfilled(&folder, 1, bytes).unwrap(),
             };
             assert_eq!(folder.list().unwrap().first().unwrap(), "000000000001.spare");
@@ -253,7 +268,7 @@ mod tests {
     #[test]
     fn filling_stops_when_told() {
         let (_dir, folder) = folder();
-        let spare = Spare::fill(&folder, 1, 1 << 20, Pace::Gentle, &|| Ok(false)).unwrap();
+        let spare = Spare::fill(&folder, 1, 1 << 20, Pace::Gentle, &|_| Ok(GoOn::No)).unwrap();
         assert!(spare.is_none());
         assert!(folder.list().unwrap().is_empty());
     }

@@ -5,7 +5,7 @@
 //! operating system does in memory.
 
 use super::log::{Log, Next};
-use super::segment::{Header, Pace, Spare};
+use super::segment::{GoOn, Header, Pace, Spare};
 use crate::engine::EngineError;
 use crate::engine::disk::Handle;
 use parking_lot::Mutex;
@@ -95,9 +95,17 @@ fn new_spare(
     if !zeros {
         return Spare::unfilled(&folder, id, bytes).map(Some);
     }
-    let go_on = || {
+    let go_on = |filled| {
         sync_sealed(log)?;
-        Ok(!stop() && log.lock().pool.is_empty())
+        if stop() {
+            return Ok(GoOn::No);
+        }
+        let log = log.lock();
+        Ok(match (log.pool.is_empty(), log.outruns(filled)) {
+            (false, _) => GoOn::No,
+            (true, true) => GoOn::InHaste,
+            (true, false) => GoOn::Gently,
+        })
     };
     match Spare::fill(&folder, id, bytes, pace, &go_on)? {
         None if !stop() => Ok(log.lock().pool.take()),

@@ -244,6 +244,22 @@ fn a_first_segment_is_filled_ahead_of_its_records_and_not_beyond_its_end() {
     assert_eq!(replayed.last_sequence, log.lock().last_sequence());
 }
 
+#[test]
+fn a_log_that_grows_fast_is_known_to_outrun_the_filling_of_the_next_segment() {
+    let disk = Simulated::new(9);
+    let folder = folder(&disk);
+    let (replayed, _) = replayed(&folder, 0, Salvage::No).unwrap();
+    let settings = Settings { segment_bytes: 64 << 10, ..SETTINGS };
+    let log = Mutex::new(Log::start(&folder, settings, &replayed).unwrap());
+    assert!(!log.lock().outruns(0), "the filling begins at a quarter of the active one");
+    let mut written = 0;
+    while written < 40 << 10 {
+        written += append(&mut log.lock(), 40).unwrap().bytes;
+    }
+    let log = log.lock();
+    assert!(log.outruns(0) && log.outruns(30 << 10) && !log.outruns(40 << 10));
+}
+
 /// Its number would be given again, and its old records would pass for new ones.
 #[test]
 fn a_spare_with_a_torn_header_does_not_serve_again() {
