@@ -6,7 +6,7 @@ use quorate::amplification::{
     Distribution, MEMTABLE_OVERHEAD_BYTES, Machine, Workload, run, table_overhead_bytes,
 };
 use quorate::engine::disk::Simulated;
-use quorate::engine::{Background, Engine, Lsm, LsmConfig, SyncPolicy, Write};
+use quorate::engine::{Background, Engine, Lsm, LsmConfig, SyncPolicy, Write, memtable};
 use quorate_strategies::{Choice, Compaction, Settings};
 use rand::{RngExt, SeedableRng};
 use rand_xoshiro::Xoshiro256PlusPlus;
@@ -112,6 +112,11 @@ fn compare(distribution: Distribution) {
         let difference = (model / engine - 1.0).abs();
         assert!(difference < 0.1, "{choice:?}: engine {engine:.2}, model {model:.2}");
     }
+}
+
+#[test]
+fn the_model_counts_what_a_memtable_adds_to_an_entry() {
+    assert_eq!(MEMTABLE_OVERHEAD_BYTES, memtable::OVERHEAD_BYTES as u64);
 }
 
 #[test]

@@ -45,8 +45,8 @@
 //! * A value that is handed out is a slice of its block and keeps all of it in memory, 4 KiB for
 //!   100 bytes, though the cache may have evicted it; that of a long scan a slice of up to 256 KiB
 //!   that were read at once. Answers live for microseconds; who keeps values for long copies them.
-//! * What a scan reads in steps above 32 KiB does not enter the cache. So a load of long scans alone
-//!   lives from the page cache of the system, whatever the size of this one.
+//! * What a scan reads in steps above 32 KiB does not enter the cache. So a load of long scans
+//!   alone lives from the page cache of the system, whatever the size of this one.
 //! * Separators of keys that differ late are as long as the keys, so with keys of 256 bytes and
 //!   values of 4 KiB the top index takes more than the 2 bits per key that it has elsewhere. A
 //!   third level would mend that.
