@@ -266,7 +266,7 @@ impl Tree {
                 _ => 0,
             };
             let access = Access::Cached { cache: Arc::clone(&self.cache), expected_bytes };
-            let cursor = RunCursor::with(Arc::clone(&run.tables), level + 1, access);
+            let cursor = RunCursor::new(Arc::clone(&run.tables), level + 1, access);
             sources.push(Source::Run(cursor));
         }
         sources

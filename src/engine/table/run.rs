@@ -1,6 +1,5 @@
 //! Walking over the disjoint tables of a sorted run as if they were one.
 
-use super::cache::BlockCache;
 use super::cursor::TableCursor;
 use super::readahead::Access;
 use super::reader::Table;
@@ -23,18 +22,13 @@ pub struct RunCursor {
 impl RunCursor {
     /// Tables in the order of their keys. `level` is the first half of the rank of all entries; the
     /// second follows from their tables.
-    pub fn with(tables: impl Into<Arc<[Arc<Table>]>>, level: u32, access: Access) -> Self {
+    pub fn new(tables: impl Into<Arc<[Arc<Table>]>>, level: u32, access: Access) -> Self {
         RunCursor { tables: tables.into(), level, access, at: 0, open: None }
-    }
-
-    /// Through the cache, as a scan reads.
-    pub fn new(tables: impl Into<Arc<[Arc<Table>]>>, level: u32, cache: Arc<BlockCache>) -> Self {
-        Self::with(tables, level, Access::cached(cache))
     }
 
     /// Past the cache in large reads.
     pub fn for_compaction(tables: impl Into<Arc<[Arc<Table>]>>, level: u32) -> Self {
-        Self::with(tables, level, Access::Bulk)
+        Self::new(tables, level, Access::Bulk)
     }
 
     /// Moves to the first entry from `key` on in the table `at` or one behind it.

@@ -51,7 +51,8 @@ fn sync_one(log: &Mutex<Log>, (handle, sequence): (Handle, u64)) -> Result<(), E
 /// Prepares the segment that comes next and synchronises those that are full. To be called from a
 /// background thread once the log is open and after each append that says so. A recycled segment is
 /// ready at once; a new one is filled with zeros first if the settings want that, until `stop` says
-/// so, and where the pace is gentle not before a quarter of the active one is full.
+/// so, and where the pace is gentle not before a quarter of the active one is full, and with pauses
+/// unless the active one would be full before it.
 ///
 /// # Errors
 /// The disk's, and whatever the log failed of before.

@@ -119,10 +119,10 @@ proptest! {
         model.extend(newer.clone());
         let old = vec![build(&folder, 5, format, &older)];
         let cache = cache();
-        let mut run = RunCursor::new(tables.clone(), 0, Arc::clone(&cache));
+        let mut run = RunCursor::new(tables.clone(), 0, Access::cached(Arc::clone(&cache)));
         let sources = vec![
-            RunCursor::new(old.clone(), 0, Arc::clone(&cache)),
-            RunCursor::new(tables.clone(), 0, cache),
+            RunCursor::new(old.clone(), 0, Access::cached(Arc::clone(&cache))),
+            RunCursor::new(tables.clone(), 0, Access::cached(cache)),
         ];
         let bulk = vec![RunCursor::for_compaction(old, 2), RunCursor::for_compaction(tables, 1)];
         let (mut merge, mut bulk) = (MergeCursor::new(sources), MergeCursor::new(bulk));
