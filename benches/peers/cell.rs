@@ -50,7 +50,7 @@ pub struct Measurement {
     /// The longest single operation.
     pub longest_ms: f64,
     pub worst_second_over_median: Option<f64>,
-    /// Bytes given to `write(2)` until compactions rested, for each byte of the user.
+    /// Bytes written to the disk until compactions rested, for each byte of the user.
     pub write_amplification: Option<f64>,
     /// The same of tables alone, by the store's own count.
     pub table_write_amplification: Option<f64>,

@@ -17,6 +17,8 @@ pub struct Tally {
     pub operations: u64,
     /// From the common start to the end of the last thread.
     pub elapsed: Duration,
+    /// To the end of the first thread: behind it, fewer threads do less.
+    together: Duration,
     /// One operation each, in nanoseconds.
     pub latencies: Histogram<u64>,
     /// Operations that ended in each second.
@@ -27,11 +29,12 @@ impl Tally {
     fn new() -> Outcome<Self> {
         let latencies = Histogram::new_with_bounds(1, 600_000_000_000, 2)?;
         let elapsed = Duration::ZERO;
-        Ok(Tally { operations: 0, elapsed, latencies, by_second: Vec::new() })
+        Ok(Tally { operations: 0, elapsed, together: elapsed, latencies, by_second: Vec::new() })
     }
 
     pub fn sum(tallies: Vec<Tally>) -> Outcome<Tally> {
         let mut sum = Tally::new()?;
+        sum.together = tallies.iter().map(|tally| tally.elapsed).min().unwrap_or_default();
         for tally in tallies {
             sum.operations += tally.operations;
             sum.elapsed = sum.elapsed.max(tally.elapsed);
@@ -49,10 +52,10 @@ impl Tally {
         self.operations as f64 / self.elapsed.as_secs_f64().max(1e-9)
     }
 
-    /// Operations of the worst whole second over those of the median one; none in a run of fewer
-    /// than four.
+    /// Operations of the worst whole second in which all threads ran over those of the median one;
+    /// none in a run of fewer than four.
     pub fn worst_second(&self) -> Option<f64> {
-        let whole = (self.elapsed.as_secs() as usize).min(self.by_second.len());
+        let whole = (self.together.as_secs() as usize).min(self.by_second.len());
         let mut seconds = self.by_second[..whole].to_vec();
         seconds.sort_unstable();
         let median = *seconds.get(whole / 2)?;

@@ -77,9 +77,9 @@ fn field(path: &str, name: &str) -> Outcome<u64> {
     Ok(number.ok_or_else(|| format!("{path} has no {name}"))?.parse()?)
 }
 
-/// Bytes that this process gave to `write(2)` and its kin.
+/// Bytes that this process made the system write to the disk, by pages.
 pub fn written_bytes() -> Outcome<u64> {
-    field("/proc/self/io", "wchar")
+    field("/proc/self/io", "write_bytes")
 }
 
 pub fn peak_rss_mib() -> Outcome<f64> {

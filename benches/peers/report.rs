@@ -196,8 +196,8 @@ fn foot(flags: &Flags, machine: &str, cells: &[Measurement]) -> String {
          others' CPU (what else kept the machine busy) are the most of all rounds, the worst \
          second is the least. Load averages before the cells, each counting the cells before: \
          {loads}.\n\
-         Write amplification: bytes given to `write(2)`, log included, until compactions rested, \
-         over the user's bytes.\n",
+         Write amplification: bytes that the process made the system write to the disk, by pages \
+         and with the log, until compactions rested, over the user's bytes.\n",
         command.join(" "),
         crate::data::KEY_BYTES,
         settings.memtable_mib,

@@ -96,8 +96,14 @@ pub struct LsmConfig {
     pub compression: CompressionByLevel,
     /// Threads that compact, 1 to 64. A large job is divided among those that have none.
     pub compaction_threads: u64,
+    /// How far the threads that flush and compact stand back for the processor where others want
+    /// it, too: 0 (not at all) to 19.
+    pub background_nice: u64,
     /// What all of them may write in a second; 0: as much as they can.
     pub compaction_mib_per_s: u64,
+    /// Files of tables that were merged, kept on disk for new tables to be written over them, at
+    /// most so much of them, and at most 1,048,576; 0: none. Writing into a new file costs more.
+    pub spare_tables_mib: u64,
     /// Values from this size on are kept in files of their own and not rewritten by compaction, at
     /// most 1,048,576 (WiscKey, FAST 2016); 0: none.
     pub separate_values_kib: u64,
@@ -120,7 +126,9 @@ impl Default for LsmConfig {
             pin_index: false,
             compression: CompressionByLevel::default(),
             compaction_threads: 2,
+            background_nice: 10,
             compaction_mib_per_s: 0,
+            spare_tables_mib: 1_024,
             separate_values_kib: 0,
         }
     }
@@ -139,7 +147,9 @@ impl LsmConfig {
             ("bloom_bits", u64::from(self.bloom_bits), 0, 32),
             ("cache_mib", self.cache_mib, 0, 1 << 20),
             ("compaction_threads", self.compaction_threads, 1, 64),
+            ("background_nice", self.background_nice, 0, 19),
             ("compaction_mib_per_s", self.compaction_mib_per_s, 0, 1 << 20),
+            ("spare_tables_mib", self.spare_tables_mib, 0, 1 << 20),
             ("separate_values_kib", self.separate_values_kib, 0, 1 << 20),
         ];
         check_ranges("lsm", &ranges)?;

@@ -235,6 +235,8 @@ pub struct Stats {
     /// Now: the tables, and the entries in them, tombstones and old versions included.
     pub tables: u64,
     pub table_bytes: u64,
+    /// Now: files of former tables, kept for new ones.
+    pub spare_bytes: u64,
     pub table_entries: u64,
     /// Filters and indexes in memory, beside the cache.
     pub table_memory_bytes: u64,

@@ -299,6 +299,7 @@ fn engine(page: &mut Page, stats: &Stats) -> Outcome {
     }
     page.gauge("engine_memtable_bytes", "Bytes in memtables", stats.memtable_bytes as f64)?;
     page.gauge("engine_table_bytes", "Bytes in sorted tables", stats.table_bytes as f64)?;
+    page.gauge("engine_spare_bytes", "Files kept for new tables", stats.spare_bytes as f64)?;
     page.gauge("engine_table_entries", "Entries in sorted tables", stats.table_entries as f64)?;
     let memory = "Filters and indexes in memory, beside the cache";
     page.gauge("engine_table_memory_bytes", memory, stats.table_memory_bytes as f64)?;

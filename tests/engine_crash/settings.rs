@@ -86,7 +86,9 @@ fn lsm(sync: SyncPolicy, random: &mut Xoshiro256PlusPlus) -> LsmConfig {
         pin_index: random.random_bool(0.5),
         compression: compression(random),
         compaction_threads: random.random_range(1..5),
+        background_nice: one_of(&[0, 10], random),
         compaction_mib_per_s: one_of(&[0, 0, 0, 20], random),
+        spare_tables_mib: one_of(&[0, 2, 1_024], random),
         separate_values_kib: one_of(&[0, 1, 4], random),
     }
 }

@@ -201,6 +201,15 @@ fn log(log: Option<&LogFacts>) -> String {
     text
 }
 
+fn spares(survey: &Survey) -> String {
+    if survey.spares.is_empty() {
+        return String::new();
+    }
+    let bytes: u64 = survey.spares.iter().map(|file| file.bytes).sum();
+    let files = count(survey.spares.len(), "file");
+    format!("{files} of {bytes} bytes of former tables, to be written over by new ones\n")
+}
+
 fn blobs(survey: &Survey) -> String {
     let line = |blob: &crate::engine::inspect::BlobFacts| {
         format!("{}: {} bytes of large values, {} live\n", blob.name, blob.bytes, blob.live_bytes)
@@ -220,6 +229,7 @@ fn rest(survey: &Survey) -> String {
         found => format!("{} found\n", count(found, "damage")),
     };
     [
+        spares(survey),
         file("orphan (removed at the next open)", &survey.orphans),
         file("stranger (left alone)", &survey.strangers),
         unchecked,
@@ -249,6 +259,7 @@ fn as_json(survey: &Survey) -> Value {
         "tables": survey.tables.iter().map(table_json).collect::<Vec<_>>(),
         "log": survey.log.as_ref().map(|log| log_json(log, files(&log.idle))),
         "blobs": blobs.collect::<Vec<_>>(),
+        "spares": files(&survey.spares),
         "orphans": files(&survey.orphans),
         "strangers": files(&survey.strangers),
         "unchecked": survey.unchecked,

@@ -154,6 +154,10 @@ impl Handle {
         self.file.read_ahead(offset, bytes);
     }
 
+    pub fn names(&self) -> Result<u64, EngineError> {
+        self.file.names().map_err(EngineError::io(&self.path))
+    }
+
     pub fn sync(&self) -> Result<(), EngineError> {
         self.file.sync_data().map_err(EngineError::io(&self.path))
     }

@@ -95,6 +95,9 @@ pub trait File: Send + Sync {
     /// A hint that these bytes will be read soon.
     fn read_ahead(&self, offset: u64, bytes: u64);
 
+    /// How many names it has.
+    fn names(&self) -> io::Result<u64>;
+
     /// Makes contents and length durable.
     fn sync_data(&self) -> io::Result<()>;
 }

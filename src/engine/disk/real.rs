@@ -9,7 +9,7 @@ use std::any::Any;
 use std::fs::{self, OpenOptions};
 use std::io;
 use std::num::NonZeroU64;
-use std::os::unix::fs::FileExt;
+use std::os::unix::fs::{FileExt, MetadataExt};
 use std::path::Path;
 use std::sync::Arc;
 
@@ -111,6 +111,10 @@ impl File for fs::File {
 
     fn read_ahead(&self, offset: u64, bytes: u64) {
         let _ = fadvise(self, offset, NonZeroU64::new(bytes), Advice::WillNeed);
+    }
+
+    fn names(&self) -> io::Result<u64> {
+        Ok(self.metadata()?.nlink())
     }
 
     fn sync_data(&self) -> io::Result<()> {

@@ -78,6 +78,7 @@ impl Tree {
 }
 
 fn flush(tree: &Tree) -> Result<(), EngineError> {
+    threads::stand_back(tree.options.background_nice);
     while let Some(memtable) = tree.wait_for(None, |_| tree.state.load().frozen.last().cloned()) {
         tree.flush(&memtable)?;
     }
@@ -85,6 +86,7 @@ fn flush(tree: &Tree) -> Result<(), EngineError> {
 }
 
 fn compact(tree: &Tree) -> Result<(), EngineError> {
+    threads::stand_back(tree.options.background_nice);
     // Counted before it runs, so that nobody takes the engine to be at rest in between.
     let begin = |signals: &mut Signals| {
         let due = std::mem::take(&mut signals.compaction_due);

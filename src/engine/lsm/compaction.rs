@@ -92,10 +92,10 @@ impl Tree {
         let complete = parts.iter().all(Option::is_some);
         let made = parts.into_iter().flatten().fold(Made::default(), Made::and);
         if !complete {
-            made.retire();
+            made.retire(self);
             return Ok(false);
         }
-        self.folder.sync().inspect_err(|_| made.retire())?;
+        self.folder.sync().inspect_err(|_| made.retire(self))?;
         let placed = made.place(claim.job.output_level, claim.job.output_run);
         self.install(&claim.inputs, &placed, &made.blobs, None)?;
         let read: u64 = claim.inputs.iter().map(|input| input.table.bytes()).sum();
@@ -123,7 +123,7 @@ impl Tree {
                 Err(panic) => std::panic::resume_unwind(panic),
             }));
             if parts.iter().any(Result::is_err) {
-                parts.iter().flatten().flatten().for_each(Made::retire);
+                parts.iter().flatten().flatten().for_each(|made| made.retire(self));
             }
             parts.into_iter().collect()
         })

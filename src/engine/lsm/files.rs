@@ -2,6 +2,7 @@
 
 use crate::engine::EngineError;
 use crate::engine::disk::Folder;
+use crate::engine::table::is_spare;
 
 pub const CURRENT: &str = "CURRENT";
 pub const LOCK: &str = "LOCK";
@@ -10,6 +11,8 @@ pub const LOCK: &str = "LOCK";
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Kind {
     Table(u64),
+    /// A file that waits to become a table: what it holds is of no account.
+    Spare(u64),
     /// A segment of the log, or a file that waits to become one: the log's own business.
     Log,
     Manifest(u64),
@@ -46,6 +49,7 @@ pub fn kind(name: &str) -> Kind {
     let Some((stem, extension)) = name.split_once('.') else { return Kind::Foreign };
     match (stem.parse::<u64>(), extension) {
         (Ok(number), "table") => Kind::Table(number),
+        (Ok(number), _) if is_spare(name) => Kind::Spare(number),
         (Ok(_), "wal" | "spare" | "salvaged") => Kind::Log,
         (Ok(number), "manifest") => Kind::Manifest(number),
         (Ok(number), "blob") => Kind::Blob(number),
@@ -67,6 +71,7 @@ mod tests {
     fn names_are_read_as_they_are_written() {
         assert_eq!(kind(&table(7)), Kind::Table(7));
         assert_eq!(kind("000000000004.wal"), Kind::Log);
+        assert_eq!(kind("000000000004.retired"), Kind::Spare(4));
         assert_eq!(kind(&manifest(1)), Kind::Manifest(1));
         assert_eq!(kind(&blob(2)), Kind::Blob(2));
         assert_eq!(kind(CURRENT), Kind::Current);

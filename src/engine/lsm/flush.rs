@@ -34,7 +34,7 @@ impl Tree {
             max_written_s: now_s,
         };
         let values = Values::default();
-        let mut output = Output::new(self, 0, u64::MAX, origin, &values);
+        let mut output = Output::of_memtable(self, memtable.bytes(), origin, &values);
         self.pace.flush_begins(memtable.bytes());
         let (mut walked, mut told) = (0, 0);
         memtable.walk(|key, item| {
@@ -47,7 +47,7 @@ impl Tree {
         })?;
         self.pace.flush_has(walked);
         let made = output.finish()?;
-        self.folder.sync().inspect_err(|_| made.retire())?;
+        self.folder.sync().inspect_err(|_| made.retire(self))?;
         self.install(&[], &made.place(0, None), &made.blobs, Some(memtable))?;
         self.counters.flushes.fetch_add(1, Relaxed);
         self.counters.flushed_bytes.fetch_add(made.bytes(), Relaxed);

@@ -30,7 +30,10 @@ pub struct Options {
     /// Values from this size on lie in files of their own.
     pub separate_bytes: u64,
     pub compaction_threads: usize,
+    pub background_nice: i32,
     pub compaction_bytes_per_s: u64,
+    /// Files of former tables that are kept for new ones.
+    pub spare_bytes: u64,
     pub level0_slowdown: usize,
     pub level0_stop: usize,
     /// No threads: who commits flushes and compacts, too, so that a run can be repeated.
@@ -61,7 +64,9 @@ impl Options {
                 kib => kib << 10,
             },
             compaction_threads: config.compaction_threads as usize,
+            background_nice: config.background_nice as i32,
             compaction_bytes_per_s: config.compaction_mib_per_s << 20,
+            spare_bytes: config.spare_tables_mib << 20,
             level0_slowdown: LEVEL0_SLOWDOWN,
             level0_stop: LEVEL0_STOP,
             inline: false,

@@ -27,8 +27,8 @@ impl Made {
     }
 
     /// Lets the files go: nobody will ever hear of them.
-    pub fn retire(&self) {
-        self.tables.iter().for_each(|table| table.retire());
+    pub fn retire(&self, tree: &Tree) {
+        self.tables.iter().for_each(|table| table.retire(&tree.spares));
         self.blobs.iter().for_each(|blob| blob.retire());
     }
 
@@ -64,6 +64,8 @@ pub struct Output<'a> {
     tree: &'a Tree,
     level: u32,
     table_bytes: u64,
+    /// How long a table will be, about.
+    expected_bytes: u64,
     origin: Origin,
     values: &'a Values,
     open: Option<TableBuilder>,
@@ -79,8 +81,24 @@ impl<'a> Output<'a> {
         origin: Origin,
         values: &'a Values,
     ) -> Self {
-        let made = Made::default();
-        Output { tree, level, table_bytes, origin, values, open: None, open_blob: None, made }
+        Output {
+            tree,
+            level,
+            table_bytes,
+            expected_bytes: table_bytes,
+            origin,
+            values,
+            open: None,
+            open_blob: None,
+            made: Made::default(),
+        }
+    }
+
+    /// The one table of a flush.
+    pub fn of_memtable(tree: &'a Tree, bytes: u64, origin: Origin, values: &'a Values) -> Self {
+        let mut output = Output::new(tree, 0, u64::MAX, origin, values);
+        output.expected_bytes = bytes;
+        output
     }
 
     /// Takes entries in ascending order of their keys.
@@ -121,7 +139,8 @@ impl<'a> Output<'a> {
             let format = self.tree.format(self.level);
             let id = self.tree.next_file();
             let (folder, name) = (&self.tree.folder, files::table(id));
-            self.open = Some(TableBuilder::create(folder, &name, id, format)?);
+            let file = self.tree.spares.create(&name, self.expected_bytes)?;
+            self.open = Some(TableBuilder::write_over(file, folder, &name, id, format)?);
         }
         self.open.as_mut().expect("opened above").add(key, item)
     }
@@ -155,6 +174,6 @@ impl<'a> Output<'a> {
 impl Drop for Output<'_> {
     fn drop(&mut self) {
         // What `finish` gave away is no longer in here.
-        self.made.retire();
+        self.made.retire(self.tree);
     }
 }

@@ -40,7 +40,7 @@ pub fn recover(
         files.iter().filter_map(|(_, kind)| number(*kind)).max().unwrap_or_default()
     };
     let next_file = 1 + highest(|kind| match kind {
-        Kind::Table(number) | Kind::Blob(number) => Some(number),
+        Kind::Table(number) | Kind::Spare(number) | Kind::Blob(number) => Some(number),
         _ => None,
     });
     let next_manifest =
@@ -49,7 +49,9 @@ pub fn recover(
     remove_orphans(&folder, &files, &manifest, &version);
     let state = memtables.into_state(replayed.last_sequence, version);
     let log = Log::start(&folder, log_settings(&options), &replayed)?;
-    Ok((Tree::new(folder, options, picker, state, log, manifest, next_file), replayed))
+    let tree = Tree::new(folder, options, picker, state, log, manifest, next_file);
+    tree.spares.adopt()?;
+    Ok((tree, replayed))
 }
 
 pub fn log_settings(options: &Options) -> wal::Settings {
@@ -170,7 +172,7 @@ fn remove_orphans(
             Kind::Table(id) => !manifest.contents().tables.contains_key(id),
             Kind::Blob(number) => !version.blobs.contains(*number),
             Kind::Manifest(_) | Kind::Temporary => true,
-            Kind::Log | Kind::Current | Kind::Lock | Kind::Foreign => false,
+            Kind::Spare(_) | Kind::Log | Kind::Current | Kind::Lock | Kind::Foreign => false,
         };
         if orphan {
             tracing::debug!(name, "removing an orphan");

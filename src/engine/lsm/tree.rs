@@ -18,9 +18,9 @@ use crate::engine::disk::Folder;
 use crate::engine::failure::Failure;
 use crate::engine::group::Groups;
 use crate::engine::memtable::Memtable;
-use crate::engine::table::{BlockCache, Format, Table};
+use crate::engine::table::{BlockCache, Format, Spares, Table};
 use crate::engine::wal::Log;
-use crate::engine::{EngineError, Stats, Write};
+use crate::engine::{EngineError, Stats, SyncPolicy, Write};
 use arc_swap::ArcSwap;
 use parking_lot::{Condvar, Mutex};
 use quorate_strategies::compaction::Picker;
@@ -31,6 +31,10 @@ use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 /// written over and over take little memory, but each time room in the log, which has to be read
 /// when the engine is opened.
 const LOG_PER_MEMTABLE: u64 = 4;
+
+/// What tables write between two synchronisations: little where commits wait for the disk, too.
+const ALWAYS_SYNC_BYTES: u64 = 1 << 20;
+const OTHER_SYNC_BYTES: u64 = 8 << 20;
 
 /// Where a read looks, newest first.
 pub struct State {
@@ -83,6 +87,8 @@ pub struct Tree {
     pub picker: Box<dyn Picker>,
     pub state: ArcSwap<State>,
     pub cache: Arc<BlockCache>,
+    /// Files of former tables, for new ones.
+    pub spares: Arc<Spares>,
     pub groups: Groups<Vec<Write>>,
     pub pace: Pace,
     pub log: Mutex<Log>,
@@ -112,6 +118,7 @@ impl Tree {
         let signals = Signals { compaction_due: true, segment_due: true, ..Signals::default() };
         let limiter = Limiter::new(options.compaction_bytes_per_s);
         let tree = Tree {
+            spares: Arc::new(Spares::new(&folder, options.spare_bytes)),
             folder,
             cache: Arc::new(BlockCache::new(options.cache_bytes, options.block_bytes)),
             options,
@@ -142,6 +149,8 @@ impl Tree {
     /// Turns the engine read-only after an error.
     pub fn fail(&self, error: impl ToString) {
         self.failure.set_after(&error.to_string(), self.folder.path());
+        // The disk may be full, and nobody will write tables here any more.
+        self.spares.clear();
         self.signal(|_| {});
     }
 
@@ -226,7 +235,7 @@ impl Tree {
         drop(manifest);
         let stays = |id| added.iter().any(|placed| placed.table.id() == id);
         let gone = removed.iter().filter(|placed| !stays(placed.table.id()));
-        gone.for_each(|placed| placed.table.retire());
+        gone.for_each(|placed| placed.table.retire(&self.spares));
         let dead = before.blobs.files().filter(|blob| !version.blobs.contains(blob.number()));
         dead.for_each(|blob| blob.retire());
         Ok(())
@@ -254,6 +263,10 @@ impl Tree {
             hash_index: self.options.block_hash_index,
             bloom_bits: f64::from(bloom_bits),
             compression: self.options.compression.of(level),
+            sync_bytes: match self.options.sync {
+                SyncPolicy::Always => ALWAYS_SYNC_BYTES,
+                SyncPolicy::Interval | SyncPolicy::Never => OTHER_SYNC_BYTES,
+            },
             ..Format::default()
         }
     }
@@ -277,6 +290,7 @@ impl Tree {
             moved_bytes: counters.moved_bytes.load(Relaxed),
             tables: tables_per_level.iter().sum(),
             table_bytes: state.version.tables().map(|placed| placed.table.bytes()).sum(),
+            spare_bytes: self.spares.bytes(),
             table_entries: state.version.entries_per_level().iter().sum(),
             table_memory_bytes: state
                 .version

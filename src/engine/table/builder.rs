@@ -6,8 +6,9 @@ use super::footer::Footer;
 use super::hash;
 use super::index::{IndexBuilder, Place};
 use super::keys::{common_prefix, separator};
+use super::output::Output;
 use super::properties::{Origin, Properties, Tally};
-use super::section::{SEAL_BYTES, Sealer};
+use super::section::SEAL_BYTES;
 use crate::engine::disk::{Folder, Handle, Mode};
 use crate::engine::entry::Item;
 use crate::engine::{Compression, EngineError};
@@ -29,6 +30,9 @@ pub struct Format {
     pub bloom_bits: f64,
     /// Of data blocks; what is read when a table is opened, and index partitions, stay plain.
     pub compression: Compression,
+    /// Written between two synchronisations: whoever waits for the log's waits behind this much. More
+    /// at a time is written faster.
+    pub sync_bytes: u64,
 }
 
 impl Default for Format {
@@ -39,51 +43,8 @@ impl Default for Format {
             hash_index: true,
             bloom_bits: 10.0,
             compression: Compression::None,
+            sync_bytes: 1 << 20,
         }
-    }
-}
-
-/// Written with one call.
-const STEP_BYTES: usize = 512 << 10;
-/// Written between two synchronisations: a commit of the log waits behind this much at most.
-const SYNC_STEP_BYTES: u64 = 1 << 20;
-
-/// The file as it grows: sections are sealed into a buffer, which is written in large steps.
-struct Output {
-    file: Handle,
-    sealer: Sealer,
-    buffer: Vec<u8>,
-    /// Bytes of the file that were written, and up to where they were synchronised.
-    written: u64,
-    synced: u64,
-}
-
-impl Output {
-    fn offset(&self) -> u64 {
-        self.written + self.buffer.len() as u64
-    }
-
-    fn section(&mut self, bytes: &[u8], compression: Compression) -> Result<Place, EngineError> {
-        let offset = self.offset();
-        self.sealer.seal(bytes, offset, compression, &mut self.buffer);
-        let bytes = u32::try_from(self.offset() - offset).map_err(|_| {
-            EngineError::refused(self.file.path(), "a section of 4 GiB or more; split the table")
-        })?;
-        if self.buffer.len() >= STEP_BYTES {
-            self.write()?;
-        }
-        Ok(Place { offset, bytes })
-    }
-
-    fn write(&mut self) -> Result<(), EngineError> {
-        self.file.write(&self.buffer, self.written)?;
-        self.written += self.buffer.len() as u64;
-        self.buffer.clear();
-        if self.written - self.synced >= SYNC_STEP_BYTES {
-            self.file.sync()?;
-            self.synced = self.written;
-        }
-        Ok(())
     }
 }
 
@@ -116,9 +77,18 @@ impl TableBuilder {
         id: u64,
         format: Format,
     ) -> Result<Self, EngineError> {
-        let file = folder.open(name, Mode::Create)?;
-        let buffer = Vec::with_capacity(STEP_BYTES + 2 * format.block_bytes);
-        let output = Output { file, sealer: Sealer::new(id), buffer, written: 0, synced: 0 };
+        Self::write_over(folder.open(name, Mode::Create)?, folder, name, id, format)
+    }
+
+    /// Makes table `id` in a file that has the name already, whatever it holds.
+    pub fn write_over(
+        file: Handle,
+        folder: &Folder,
+        name: &str,
+        id: u64,
+        format: Format,
+    ) -> Result<Self, EngineError> {
+        let output = Output::new(file, id, &format)?;
         Ok(TableBuilder {
             folder: folder.clone(),
             name: name.to_string(),
@@ -183,7 +153,7 @@ impl TableBuilder {
     fn out_of_order(&self, key: &[u8]) -> EngineError {
         let (key, last) = (key.escape_ascii(), self.last_key.escape_ascii());
         let what = format!("key \"{key}\" does not come after \"{last}\"; keys must ascend");
-        EngineError::refused(self.output.file.path(), what)
+        EngineError::refused(self.output.path(), what)
     }
 
     fn close_block(&mut self) -> Result<(), EngineError> {
@@ -215,7 +185,7 @@ impl TableBuilder {
     /// A table without an entry, and a disk that fails.
     pub fn finish(mut self, origin: &Origin) -> Result<u64, EngineError> {
         if self.tally.entries == 0 {
-            return Err(EngineError::refused(self.output.file.path(), "a table without entries"));
+            return Err(EngineError::refused(self.output.path(), "a table without entries"));
         }
         if !self.data.is_empty() {
             self.close_block()?;
@@ -233,11 +203,9 @@ impl TableBuilder {
         let properties = self.properties(origin).encode();
         let properties = self.output.section(&properties, Compression::None)?;
         let footer = Footer { top, filter, properties }.encode(self.id);
-        self.output.buffer.extend_from_slice(&footer);
-        self.output.write()?;
-        self.output.file.sync()?;
+        let bytes = self.output.end(&footer)?;
         self.finished = true;
-        Ok(self.output.written)
+        Ok(bytes)
     }
 
     fn properties(&mut self, origin: &Origin) -> Properties {

@@ -27,6 +27,9 @@
 //! walk a table, a run of disjoint tables, or merge many sources; all speak
 //! `engine::entry::Cursor`.
 //!
+//! A table that is gone may leave its file to a new one (`spares.rs`): the engine decides how much
+//! of the disk may wait so.
+//!
 //! # Invariants
 //!
 //! * Keys ascend, each occurs once; the builder refuses anything else.
@@ -70,11 +73,13 @@ mod footer;
 mod index;
 mod keys;
 mod merge;
+mod output;
 mod properties;
 mod readahead;
 mod reader;
 mod run;
 mod section;
+mod spares;
 #[cfg(test)]
 mod tests;
 mod verify;
@@ -94,6 +99,7 @@ pub use properties::{Origin, Properties};
 pub use readahead::Access;
 pub use reader::Table;
 pub use run::RunCursor;
+pub use spares::{Spares, is_spare};
 pub use verify::{Verified, verify, verify_on};
 
 use xxhash_rust::xxh3::xxh3_64;

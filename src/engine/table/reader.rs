@@ -8,16 +8,16 @@ use super::footer::{FOOTER_BYTES, Footer, FooterError};
 use super::index::{Index, Place};
 use super::properties::{Origin, Properties};
 use super::section::{SEAL_BYTES, unseal};
+use super::spares::Spares;
 use crate::engine::EngineError;
 use crate::engine::disk::{Folder, Handle, Mode};
 use crate::engine::entry::Found;
 use bytes::Bytes;
 use quorate_strategies::compaction::TableMeta;
-use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
+use std::sync::{Arc, OnceLock};
 
 /// An open table. Once it is obsolete its file goes with the last reader that holds it.
 pub struct Table {
-    folder: Folder,
     name: String,
     id: u64,
     file: File,
@@ -27,7 +27,8 @@ pub struct Table {
     pinned: Vec<Index>,
     filter: Filter,
     properties: Properties,
-    obsolete: AtomicBool,
+    /// Where the file goes with the last reader.
+    retired: OnceLock<Arc<Spares>>,
 }
 
 /// The file of a table: every section that leaves it has been checked.
@@ -126,7 +127,6 @@ impl Table {
         let top = file.index(footer.top)?;
         let pinned = if pin_index { partitions(&file, footer.top, &top)? } else { Vec::new() };
         Ok(Table {
-            folder: folder.clone(),
             name: name.to_string(),
             id,
             file,
@@ -135,7 +135,7 @@ impl Table {
             pinned,
             filter,
             properties,
-            obsolete: AtomicBool::new(false),
+            retired: OnceLock::new(),
         })
     }
 
@@ -232,9 +232,9 @@ impl Table {
         }
     }
 
-    /// Lets the file be removed when the last reader has gone.
-    pub fn retire(&self) {
-        self.obsolete.store(true, Relaxed);
+    /// Lets the file go, or become a spare, when the last reader has gone.
+    pub fn retire(&self, spares: &Arc<Spares>) {
+        self.retired.get_or_init(|| Arc::clone(spares));
     }
 
     /// The entry of a key whose hash is `hash`. It does not ask the filter: who has many tables to
@@ -352,8 +352,8 @@ impl Table {
 
 impl Drop for Table {
     fn drop(&mut self) {
-        if self.obsolete.load(Relaxed) {
-            self.folder.remove(&self.name);
+        if let Some(spares) = self.retired.get() {
+            spares.keep(&self.name, &self.file.handle, self.file.bytes);
         }
     }
 }

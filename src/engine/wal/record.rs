@@ -201,6 +201,12 @@ impl Group {
         }
         (&self.buffer, next_sequence)
     }
+
+    /// The sealed bytes with so many zeros behind them.
+    pub fn padded(&mut self, zeros: usize) -> &[u8] {
+        self.buffer.resize(self.buffer.len() + zeros, 0);
+        &self.buffer
+    }
 }
 
 /// A header whose check holds.

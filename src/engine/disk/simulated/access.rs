@@ -192,6 +192,12 @@ impl File for OpenFile {
 
     fn read_ahead(&self, _offset: u64, _bytes: u64) {}
 
+    fn names(&self) -> io::Result<u64> {
+        let mut state = self.disk.state.lock();
+        state.begin_at(self.disk.life, Operation::Open, self.inode)?.whole()?;
+        Ok(state.names.files().filter(|(_, inode)| *inode == self.inode).count() as u64)
+    }
+
     fn sync_data(&self) -> io::Result<()> {
         let mut state = self.disk.state.lock();
         let fate = state.begin_at(self.disk.life, Operation::Sync, self.inode)?;

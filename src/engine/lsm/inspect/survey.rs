@@ -34,6 +34,8 @@ pub struct Survey {
     /// None where it was not read.
     pub log: Option<LogFacts>,
     pub blobs: Vec<BlobFacts>,
+    /// Files of former tables that wait to be written over.
+    pub spares: Vec<FileFacts>,
     /// Left by a crash: the next open removes them.
     pub orphans: Vec<FileFacts>,
     /// Files of somebody else, which are left alone.
@@ -316,6 +318,9 @@ impl Taking<'_> {
             if is_orphan {
                 let file = self.file(name);
                 self.told.orphans.push(file);
+            } else if matches!(kind, Kind::Spare(_)) {
+                let file = self.file(name);
+                self.told.spares.push(file);
             } else if *kind == Kind::Foreign {
                 let file = self.stranger(name);
                 self.told.strangers.push(file);

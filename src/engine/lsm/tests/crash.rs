@@ -45,6 +45,7 @@ impl Tested {
             monkey: one_of([0, 0, 1]) == 1,
             pin_index: one_of([0, 0, 1]) == 1,
             separate_bytes: one_of([u64::MAX, u64::MAX, 500]),
+            spare_bytes: one_of([0, 5_000, u64::MAX]),
             compression: CompressionByLevel::Each(vec![Compression::Lz4, Compression::Zstd]),
             inline: true,
             now_s: Arc::new(|| 0),

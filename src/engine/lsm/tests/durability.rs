@@ -158,6 +158,36 @@ fn what_a_crash_left_is_swept_and_strangers_stay() {
     assert!(dir.path().join(files::table(78)).exists(), "numbers go on behind the orphan's");
 }
 
+/// What is kept of merged tables is written over, in this life and the next, and a snapshot from
+/// before holds.
+#[test]
+fn merged_tables_are_written_over_and_snapshots_are_not() {
+    let dir = folder();
+    let copy = dir.path().join("copy");
+    let lsm = open_eager(dir.path());
+    let write_all = |lsm: &Lsm, round: u32| {
+        for key in 0..200 {
+            lsm.commit(vec![put(format!("{key:04}"), [round as u8; 300])]).unwrap();
+        }
+        lsm.flush().unwrap();
+        lsm.settle().unwrap();
+    };
+    (0..4).for_each(|round| write_all(&lsm, round));
+    assert!(lsm.stats().spare_bytes > 0);
+    lsm.snapshot(&copy).unwrap();
+    (4..12).for_each(|round| write_all(&lsm, round));
+    assert!(lsm.stats().spare_bytes > 0);
+    let all = |round: u32| move |(_, value): &(Bytes, Bytes)| *value == vec![round as u8; 300];
+    assert!(everything(&lsm).iter().all(all(11)));
+    assert!(everything(&open_idle(&copy).unwrap()).iter().all(all(3)));
+    lsm.close().unwrap();
+    let spares = files_of(dir.path(), "retired").len();
+    let lsm = open_eager(dir.path());
+    assert_eq!(files_of(dir.path(), "retired").len(), spares);
+    (12..16).for_each(|round| write_all(&lsm, round));
+    assert!(everything(&lsm).iter().all(all(15)));
+}
+
 #[test]
 fn flushed_segments_are_removed() {
     let dir = folder();

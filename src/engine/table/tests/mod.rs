@@ -6,6 +6,7 @@ mod forged;
 mod model;
 mod readahead;
 mod refusal;
+mod spares;
 
 use super::*;
 use crate::engine::disk::{Folder, Real};

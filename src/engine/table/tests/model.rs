@@ -28,6 +28,7 @@ fn formats() -> impl Strategy<Value = Format> {
             hash_index,
             bloom_bits,
             compression,
+            ..Format::default()
         },
     )
 }
@@ -193,7 +194,7 @@ fn an_unfinished_table_leaves_no_file_and_a_retired_one_goes_with_its_last_reade
     assert!(folder.list().unwrap().is_empty());
     let table = build(&folder, 1, Format::default(), &numbered(10, 10));
     let cursor = TableCursor::bulk(Arc::clone(&table), 0);
-    table.retire();
+    table.retire(&Arc::new(Spares::new(&folder, 0)));
     drop(table);
     assert!(folder.open(&name(1), Mode::Read).is_ok());
     drop(cursor);

@@ -67,6 +67,35 @@ fn segments_are_used_again_and_no_more_are_kept_than_allowed() {
     assert_eq!(log.lock().segments().len(), 2);
 }
 
+/// Nothing of an earlier life is left in a page once it holds a record: who writes it whole need not
+/// read it.
+#[test]
+fn a_page_of_a_used_segment_is_written_whole() {
+    let disk = Simulated::new(3);
+    let folder = folder(&disk);
+    let log = open(&folder, 0).unwrap();
+    for _ in 0..12 {
+        fill(&log);
+        tend_now(&log).unwrap();
+        let last = log.lock().last_sequence();
+        retire(&log, last).unwrap();
+    }
+    let mut pages = 0;
+    for _ in 0..200 {
+        append(&mut log.lock(), 3).unwrap();
+        let segment = log.lock().segments().pop().unwrap();
+        let bytes = disk.read_raw(&path(&segment_name(segment.number))).unwrap();
+        assert_eq!(bytes.len() as u64, SEGMENT_BYTES);
+        let (end, page_end) = (segment.bytes, segment.bytes.next_multiple_of(4 << 10));
+        // The first page was written when the segment got its header.
+        if page_end > 4 << 10 {
+            assert!(bytes[end as usize..page_end as usize].iter().all(|byte| *byte == 0));
+            pages += 1;
+        }
+    }
+    assert!(pages > 20, "{pages}");
+}
+
 /// A writer whom nobody helps makes its own segments.
 #[test]
 fn nobody_has_to_tend() {
