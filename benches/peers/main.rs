@@ -28,8 +28,8 @@
 //! # Caveats: what is left out, and what it would take
 //!
 //! * Write amplification counts what the process made the system write to the disk (`write_bytes`
-//!   in `/proc/self/io`), by whole pages and alike for every store; only Linux has that. What a store
-//!   removes before it was written counts, too. fjall keeps no count of its own.
+//!   in `/proc/self/io`), by whole pages and alike for every store; only Linux has that. What a
+//!   store removes before it was written counts, too. fjall keeps no count of its own.
 //! * RocksDB allocates with the C library, the Rust stores with jemalloc: building it with jemalloc
 //!   would need one copy of it for both.
 //! * Data sets fit into the page cache, as they do in most tests of this kind. Larger ones measure
