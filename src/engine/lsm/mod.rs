@@ -37,8 +37,8 @@
 //! * The limits of level 0, 12 runs to slow commits and 36 to stop them, are no settings.
 //! * What is kept of former tables (`spare_tables_mib`) is room on the disk that a log cannot have
 //!   when the disk is full: the engine turns read-only, gives it back, and has it when it is opened
-//!   again. Who copies the folder while it is in use, instead of taking a snapshot, copies files that
-//!   are being written over.
+//!   again. Who copies the folder while it is in use, instead of taking a snapshot, copies files
+//!   that are being written over.
 //! * Threads that flush and compact have a lower priority (`background_nice`), which Linux does not
 //!   let them take back: where other processes want all of the processor, commits are slowed before
 //!   those are.

@@ -30,8 +30,8 @@ pub struct Format {
     pub bloom_bits: f64,
     /// Of data blocks; what is read when a table is opened, and index partitions, stay plain.
     pub compression: Compression,
-    /// Written between two synchronisations: whoever waits for the log's waits behind this much. More
-    /// at a time is written faster.
+    /// Written between two synchronisations: whoever waits for the log's waits behind this much.
+    /// More at a time is written faster.
     pub sync_bytes: u64,
 }
 

@@ -210,8 +210,8 @@ impl Log {
     }
 
     /// Zeros to write behind so many bytes of records, so that every page of a used segment is
-    /// written whole when it is begun. Else the system would read the rest of it from the disk if it
-    /// no longer has it in memory, while every commit waits: under load 50 to 400 ms.
+    /// written whole when it is begun. Else the system would read the rest of it from the disk, if
+    /// it no longer has it in memory, while every commit waits: under load 50 to 400 ms.
     fn padding(&self, bytes: u64) -> usize {
         let (begun, end) = (self.at.next_multiple_of(PAGE_BYTES), self.at + bytes);
         if !self.is_used || end <= begun {

@@ -67,8 +67,8 @@ fn segments_are_used_again_and_no_more_are_kept_than_allowed() {
     assert_eq!(log.lock().segments().len(), 2);
 }
 
-/// Nothing of an earlier life is left in a page once it holds a record: who writes it whole need not
-/// read it.
+/// Nothing of an earlier life is left in a page once it holds a record: who writes it whole need
+/// not read it.
 #[test]
 fn a_page_of_a_used_segment_is_written_whole() {
     let disk = Simulated::new(3);
