@@ -94,11 +94,11 @@ pub struct LsmConfig {
     /// Of data blocks: one for all levels, or a list from level 0 on, whose last entry holds for
     /// all that are deeper.
     pub compression: CompressionByLevel,
-    /// Threads that compact, 1 to 64. A large job is divided among those that have none.
-    pub compaction_threads: u64,
     /// How far the threads that flush and compact stand back for the processor where others want
     /// it, too: 0 (not at all) to 19.
     pub background_nice: u64,
+    /// Threads that compact, 1 to 64. A large job is divided among those that have none.
+    pub compaction_threads: u64,
     /// What all of them may write in a second; 0: as much as they can.
     pub compaction_mib_per_s: u64,
     /// Files of tables that were merged, kept on disk for new tables to be written over them, at

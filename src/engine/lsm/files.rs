@@ -78,6 +78,7 @@ mod tests {
         assert_eq!(kind(LOCK), Kind::Lock);
         assert_eq!(kind("replace.tmp"), Kind::Temporary);
         assert_eq!(kind("notes.txt"), Kind::Foreign);
+        assert_eq!(kind("7.retired"), Kind::Foreign);
         assert_eq!(kind("x.table"), Kind::Foreign);
     }
 }

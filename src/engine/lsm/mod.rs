@@ -19,7 +19,7 @@
 //! * Log before disk before memtable: a read never shows what a crash could take back, and an
 //!   acknowledged batch is found again, whole.
 //! * A table is synchronised, and its name is, before the manifest names it; the manifest no
-//!   longer names a file before it is removed.
+//!   longer names a file before it is removed or written over.
 //! * The newest entry of a key is in the first place of the lookup order that knows the key:
 //!   active, frozen newest first, levels from 0 on (`version.rs`).
 //! * A tombstone goes only when no table outside its job could hold an older entry of the key.

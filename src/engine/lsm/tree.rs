@@ -150,7 +150,7 @@ impl Tree {
     pub fn fail(&self, error: impl ToString) {
         self.failure.set_after(&error.to_string(), self.folder.path());
         // The disk may be full, and nobody will write tables here any more.
-        self.spares.clear();
+        self.spares.give_up();
         self.signal(|_| {});
     }
 

@@ -36,23 +36,24 @@ struct Spare {
 pub struct Spares {
     folder: Folder,
     limit_bytes: u64,
-    kept: Mutex<Vec<Spare>>,
+    /// None once they were given up.
+    kept: Mutex<Option<Vec<Spare>>>,
 }
 
 impl Spares {
     pub fn new(folder: &Folder, limit_bytes: u64) -> Self {
-        Spares { folder: folder.clone(), limit_bytes, kept: Mutex::default() }
+        Spares { folder: folder.clone(), limit_bytes, kept: Mutex::new(Some(Vec::new())) }
     }
 
     /// Of what is kept.
     pub fn bytes(&self) -> u64 {
-        self.kept.lock().iter().map(|spare| spare.bytes).sum()
+        self.kept.lock().iter().flatten().map(|spare| spare.bytes).sum()
     }
 
-    /// Gives the disk back what is kept.
-    pub fn clear(&self) {
-        let kept = std::mem::take(&mut *self.kept.lock());
-        kept.iter().for_each(|spare| self.folder.remove(&spare.name));
+    /// Gives the disk back what is kept, and keeps nothing any more.
+    pub fn give_up(&self) {
+        let kept = self.kept.lock().take();
+        kept.iter().flatten().for_each(|spare| self.folder.remove(&spare.name));
     }
 
     /// Takes over the spares that an earlier life has left. To be called once the folder's manifest
@@ -74,6 +75,7 @@ impl Spares {
 
     fn try_keep(&self, name: &str, handle: &Handle, bytes: u64) -> bool {
         let mut kept = self.kept.lock();
+        let Some(kept) = kept.as_mut() else { return false };
         let held: u64 = kept.iter().map(|spare| spare.bytes).sum();
         if held.saturating_add(bytes) > self.limit_bytes
             || !handle.names().is_ok_and(|names| names == 1)
@@ -89,20 +91,32 @@ impl Spares {
         true
     }
 
+    fn take_nearest(&self, bytes: u64) -> Option<Spare> {
+        let mut kept = self.kept.lock();
+        let kept = kept.as_mut()?;
+        let nearest = (0..kept.len()).min_by_key(|at| kept[*at].bytes.abs_diff(bytes))?;
+        Some(kept.swap_remove(nearest))
+    }
+
     /// The file for a table of about so many bytes: the spare of the nearest length, under the
     /// table's name, or a new one.
     pub fn create(&self, name: &str, bytes: u64) -> Result<Handle, EngineError> {
-        let mut kept = self.kept.lock();
-        let nearest = (0..kept.len()).min_by_key(|at| kept[*at].bytes.abs_diff(bytes));
-        let spare = nearest.map(|at| kept.swap_remove(at));
-        drop(kept);
-        let Some(spare) = spare else { return self.folder.open(name, Mode::Create) };
-        self.folder.rename(&spare.name, name)?;
-        self.folder.open(name, Mode::Write)
+        let Some(spare) = self.take_nearest(bytes) else {
+            return self.folder.open(name, Mode::Create);
+        };
+        match self.folder.rename(&spare.name, name) {
+            Ok(()) => self.folder.open(name, Mode::Write),
+            // Somebody who needed the room has removed it, say: a new file is as good.
+            Err(error) => {
+                tracing::warn!(spare = spare.name, %error, "cannot write over a former table");
+                self.folder.open(name, Mode::Create)
+            }
+        }
     }
 }
 
-/// Whether a file of this name waits to become a table.
+/// Whether a file of this name is one that waits to become a table, and nobody else's.
 pub fn is_spare(name: &str) -> bool {
-    name.rsplit_once('.').is_some_and(|(_, extension)| extension == EXTENSION)
+    let digits = |stem: &str| stem.len() >= 12 && stem.bytes().all(|byte| byte.is_ascii_digit());
+    name.split_once('.').is_some_and(|(stem, extension)| extension == EXTENSION && digits(stem))
 }

@@ -14,8 +14,9 @@
 //!
 //! Where commits wait for the disk, a file is filled with zeros once; and it serves again and
 //! again. So an `fdatasync` after an append has no metadata to write, neither a length nor an
-//! extent, and a steady state writes nothing but records. What a recycled segment held before
-//! stays there, behind the new records and partly under them. It never passes for new: the checks
+//! extent, and a steady state writes nothing but records, and zeros behind them to the end of each
+//! page that they begin, so that none has to be read first. What a recycled segment held before
+//! stays there, behind the new records. It never passes for new: the checks
 //! of a record are seeded with the log's id, the segment's number and the place, and a number is
 //! never given twice.
 //!

@@ -70,7 +70,8 @@ fn no_more_are_kept_than_allowed() {
     (2..6).for_each(|id| retire(table(id), &spares));
     assert_eq!(kept(&folder).len(), 2);
     assert_eq!(folder.list().unwrap().len(), 3, "and table 1");
-    spares.clear();
+    spares.give_up();
+    retire(table(6), &spares);
     assert_eq!((folder.list().unwrap(), spares.bytes()), (vec![name(1)], 0));
 }
 
@@ -88,6 +89,24 @@ fn the_next_life_takes_them_over_as_far_as_it_may() {
     let frugal = Spares::new(&folder, bytes / 2);
     frugal.adopt().unwrap();
     assert_eq!((kept(&folder).len(), frugal.bytes()), (1, bytes / 3));
+}
+
+#[test]
+fn files_of_others_are_left_alone_and_a_spare_that_is_gone_is_not_missed() {
+    let (dir, folder) = folder();
+    let strangers = ["notes.retired", "7.retired", "000000000007.old.retired", ".retired"];
+    for name in strangers {
+        std::fs::write(dir.path().join(name), "theirs").unwrap();
+    }
+    let spares = Arc::new(Spares::new(&folder, u64::MAX));
+    spares.adopt().unwrap();
+    assert_eq!(spares.bytes(), 0);
+    retire(build(&folder, 1, Format::default(), &numbered(1_000, 50)), &spares);
+    std::fs::remove_file(dir.path().join("000000000001.retired")).unwrap();
+    built_over(&spares, &folder, 2, &numbered(1_000, 50));
+    for name in strangers {
+        assert_eq!(std::fs::read(dir.path().join(name)).unwrap(), b"theirs", "{name}");
+    }
 }
 
 /// What has a second name is somebody's copy.
