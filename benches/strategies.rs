@@ -89,7 +89,8 @@ fn compaction(criterion: &mut Criterion) {
     for choice in choices::<Compaction>() {
         let picker = choice.build();
         group.bench_function(BenchmarkId::new("pick among 5000", choice.name()), |bencher| {
-            bencher.iter(|| picker.pick(black_box(&View { tables: &tables, now_s: 0 })));
+            bencher
+                .iter(|| picker.pick(black_box(&View { tables: &tables, now_s: 0, quiet: false })));
         });
     }
     group.finish();

@@ -125,7 +125,8 @@ impl Machinery<'_> {
                 return Ok(peak);
             }
             let now_s = self.now_s as u64;
-            let Some(job) = self.picker.pick(&View { tables: store.metas(), now_s }) else {
+            let Some(job) = self.picker.pick(&View { tables: store.metas(), now_s, quiet: false })
+            else {
                 return Ok(peak);
             };
             let running = store.start(job, now_s)?;

@@ -83,7 +83,9 @@ impl Simulation {
         self.flushed_bytes += keys.len() as u64 * ENTRY_BYTES;
         let run = self.id();
         self.add(0, run, sequences, keys.into_iter().collect());
-        while let Some(job) = self.picker.pick(&View { tables: &self.tables, now_s: self.now_s }) {
+        while let Some(job) =
+            self.picker.pick(&View { tables: &self.tables, now_s: self.now_s, quiet: false })
+        {
             self.run(&job);
         }
     }
@@ -206,8 +208,8 @@ fn by_default(name: &str, memtables: u64) -> Cost {
 /// who rewrites more has fewer stale entries to keep and less to hold twice.
 #[test]
 fn what_saves_writes_costs_space() {
-    let (leveled, lazy) = (by_default("leveled", 50), by_default("lazy_leveled", 50));
-    let tiered = by_default("size_tiered", 50);
+    let (leveled, lazy) = (by_default("leveled", 100), by_default("lazy_leveled", 100));
+    let tiered = by_default("size_tiered", 100);
     assert!(leveled.writes > 1.2 * lazy.writes, "{leveled:?} {lazy:?}");
     assert!(lazy.writes > 1.2 * tiered.writes, "{lazy:?} {tiered:?}");
     assert!(leveled.worst_space < lazy.worst_space, "{leveled:?} {lazy:?}");
@@ -240,9 +242,18 @@ fn leveled_and_tiered_are_as_far_apart_as_in_the_literature() {
 /// The default base is no worse than RocksDB's 256 MiB.
 #[test]
 fn the_default_base_saves_writes() {
-    let (ours, theirs) =
-        (by_default("leveled", 50), cost_of("leveled", json!({"base_mib": 256}), 50));
+    let with_base = |mib| cost_of("leveled", json!({"base_mib": mib, "level0_wait": 1}), 50);
+    let (ours, theirs) = (with_base(512), with_base(256));
     assert!(ours.writes <= theirs.writes && ours.space <= theirs.space, "{ours:?} {theirs:?}");
+}
+
+/// Level 0 waits where a merge does not pay: worth more than the room that it takes meanwhile.
+#[test]
+fn waiting_for_more_saves_writes() {
+    let waits = |times| cost_of("leveled", json!({"level0_wait": times}), 50);
+    let (never, twice) = (waits(1), waits(2));
+    assert!(twice.writes < 0.85 * never.writes, "{twice:?} {never:?}");
+    assert!(twice.space < never.space + 0.05, "{twice:?} {never:?}");
 }
 
 /// New keys that live for 64 s, a memtable of them each second.

@@ -173,7 +173,7 @@ mod tests {
         };
         let tables = newest_first.iter().enumerate().map(table).collect::<Vec<_>>();
         let lazy = LazyLeveled { size_ratio: 3, ..LazyLeveled::default() };
-        let job = lazy.pick(&View { tables: &tables, now_s: 0 })?;
+        let job = lazy.pick(&View { tables: &tables, now_s: 0, quiet: false })?;
         Some((job.inputs, job.output_level))
     }
 
@@ -217,7 +217,8 @@ mod tests {
         tables.extend([table(4, 1, 1, 69), table(5, 2, 1, 60)]);
         let lazy = LazyLeveled { size_ratio: 3, ..LazyLeveled::default() };
         let inputs = |tables: &[TableMeta]| {
-            lazy.pick(&View { tables, now_s: 0 }).map(|job| (job.inputs, job.output_level))
+            lazy.pick(&View { tables, now_s: 0, quiet: false })
+                .map(|job| (job.inputs, job.output_level))
         };
         assert_eq!(inputs(&tables), Some((vec![3, 2, 1], 1)));
         tables[3].max_sequence = 70;

@@ -42,7 +42,8 @@
 //!
 //! * A picker does not say where to cut: an engine may merge a job in parallel parts by keys, but
 //!   tables of different runs are not cut at the same keys. That would take boundaries in `Job`.
-//! * A picker does not see how busy the disk is. When to pause is for the engine to decide.
+//! * A picker does not see how busy the disk is, only whether little is written. When to pause is
+//!   for the engine to decide.
 //! * Only `leveled` starts jobs for the sake of tombstones, and only it and `time_window` for the
 //!   sake of expiry.
 
@@ -123,6 +124,8 @@ pub struct View<'a> {
     pub tables: &'a [TableMeta],
     /// Seconds since 1970, for what depends on age; 0 where no clock was given.
     pub now_s: u64,
+    /// Little is written at present: a job that waits for more to come need not wait.
+    pub quiet: bool,
 }
 
 /// Decides the next compaction.

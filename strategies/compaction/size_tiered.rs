@@ -195,7 +195,7 @@ mod tests {
 
     fn picked(newest_first: &[i64]) -> Option<Vec<u64>> {
         SizeTiered::default()
-            .pick(&View { tables: &tables(newest_first), now_s: 0 })
+            .pick(&View { tables: &tables(newest_first), now_s: 0, quiet: false })
             .map(|job| job.inputs)
     }
 

@@ -237,7 +237,7 @@ mod tests {
 
     fn picked(tables: &[TableMeta], now_s: u64) -> Option<Vec<u64>> {
         let window = TimeWindow { window_s: 60, ..TimeWindow::default() };
-        window.pick(&View { tables, now_s }).map(|job| job.inputs)
+        window.pick(&View { tables, now_s, quiet: false }).map(|job| job.inputs)
     }
 
     #[test]

@@ -246,7 +246,7 @@ mod tests {
         };
         let tables = newest_first.iter().enumerate().map(table).collect::<Vec<_>>();
         let picker = choice(scaling).unwrap().build();
-        picker.pick(&View { tables: &tables, now_s: 0 }).map(|job| job.inputs)
+        picker.pick(&View { tables: &tables, now_s: 0, quiet: false }).map(|job| job.inputs)
     }
 
     #[test]

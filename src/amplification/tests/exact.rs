@@ -139,7 +139,7 @@ impl Store<'_> {
             ..TableMeta::default()
         };
         self.flushed_bytes += self.install(0, run, &bounds, memtable.into_iter().collect());
-        while let Some(job) = picker.pick(&View { tables: &self.metas, now_s }) {
+        while let Some(job) = picker.pick(&View { tables: &self.metas, now_s, quiet: false }) {
             self.execute(&job, now_s);
         }
     }

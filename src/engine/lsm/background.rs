@@ -8,10 +8,16 @@ use crate::engine::{EngineError, SyncPolicy};
 use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
 use std::thread::JoinHandle;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 /// Time passes for pickers that look at ages, even where nothing is written.
 const PICK_INTERVAL: Duration = Duration::from_secs(10);
+/// A store in which less than this part of a memtable is written meanwhile is quiet.
+const QUIET_PART: u64 = 64;
+/// Compactions stand back by so many steps more than flushes, for which commits wait sooner. Where
+/// values of 1 KiB are overwritten by all the processors, the worst second has .6 to .9 of the
+/// median one's writes, instead of .4 to .7 with the same priority.
+const FURTHER_BACK: i32 = 5;
 
 /// Starts the threads. Each ends when the engine closes or fails.
 pub fn start(tree: &Arc<Tree>) -> Result<Vec<JoinHandle<()>>, EngineError> {
@@ -49,10 +55,21 @@ impl Tree {
                 None => self.changed.wait(&mut signals),
                 Some(longest) => {
                     if self.changed.wait_for(&mut signals, longest).timed_out() {
+                        self.look_at_writes(&mut signals);
                         signals.compaction_due = true;
                     }
                 }
             }
+        }
+    }
+
+    /// Decides from time to time whether the store is quiet.
+    pub fn look_at_writes(&self, signals: &mut Signals) {
+        let (now, logged) = (Instant::now(), self.counters.wal_bytes.load(Relaxed));
+        let (when, before) = *signals.looked.get_or_insert((now, logged));
+        if now.duration_since(when) >= PICK_INTERVAL {
+            signals.quiet = logged - before < self.options.memtable_bytes / QUIET_PART;
+            signals.looked = Some((now, logged));
         }
     }
 
@@ -86,7 +103,8 @@ fn flush(tree: &Tree) -> Result<(), EngineError> {
 }
 
 fn compact(tree: &Tree) -> Result<(), EngineError> {
-    threads::stand_back(tree.options.background_nice);
+    let nice = tree.options.background_nice;
+    threads::stand_back(if nice > 0 { nice + FURTHER_BACK } else { 0 });
     // Counted before it runs, so that nobody takes the engine to be at rest in between.
     let begin = |signals: &mut Signals| {
         let due = std::mem::take(&mut signals.compaction_due);

@@ -49,13 +49,14 @@ impl Tree {
 
     /// Asks the picker for a job and claims its inputs.
     pub fn claim(&self) -> Option<Claim<'_>> {
+        let quiet = self.signals.lock().quiet;
         let mut busy = self.busy.lock();
         let version = Arc::clone(&self.state.load().version);
         let mut tables: Vec<_> = version.tables().map(|placed| placed.meta()).collect();
         for table in &mut tables {
             table.busy = busy.tables.contains(&table.id);
         }
-        let view = View { tables: &tables, now_s: (self.options.now_s)() };
+        let view = View { tables: &tables, now_s: (self.options.now_s)(), quiet };
         let picked = self.picker.pick(&view).or_else(|| clean_up(&version, &busy));
         let Some(job) = picked else {
             busy.resting = true;

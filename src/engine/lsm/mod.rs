@@ -186,11 +186,15 @@ impl Lsm {
         self.wait_until(|tree, _| tree.state.load().frozen.is_empty())
     }
 
-    /// Waits until the picker has nothing more to do.
+    /// Waits until the picker has nothing more to do, now that nothing more is written.
     ///
     /// # Errors
     /// Those of [`flush`](Self::flush).
     pub fn settle(&self) -> Result<(), EngineError> {
+        self.tree.signal(|signals| {
+            signals.quiet = true;
+            signals.compaction_due = true;
+        });
         if self.tree.options.inline {
             return self.tree.work();
         }

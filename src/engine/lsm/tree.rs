@@ -26,6 +26,7 @@ use parking_lot::{Condvar, Mutex};
 use quorate_strategies::compaction::Picker;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use std::time::Instant;
 
 /// A memtable is also flushed when the log has grown by so many times its size: keys that are
 /// written over and over take little memory, but each time room in the log, which has to be read
@@ -51,6 +52,10 @@ pub struct Signals {
     pub closing: bool,
     /// The picker may have something to do.
     pub compaction_due: bool,
+    /// Little is written: what waits for more need not.
+    pub quiet: bool,
+    /// When it was last looked how much is written, and what the log had written until then.
+    pub looked: Option<(Instant, u64)>,
     /// Jobs that run.
     pub running: usize,
     /// The log began a segment: the next one is to be prepared.
@@ -198,7 +203,7 @@ impl Tree {
             State { active, frozen, version: Arc::clone(&state.version) }
         });
         self.set_pace();
-        self.signal(|_| {});
+        self.signal(|signals| signals.quiet = false);
     }
 
     /// Makes a change of the tables durable, then visible, then lets the old files go.

@@ -91,15 +91,19 @@ impl Spares {
         true
     }
 
+    /// The one of the nearest length; none that is more than twice as long, of which too much would
+    /// be cut off: somebody else can use it.
     fn take_nearest(&self, bytes: u64) -> Option<Spare> {
         let mut kept = self.kept.lock();
         let kept = kept.as_mut()?;
-        let nearest = (0..kept.len()).min_by_key(|at| kept[*at].bytes.abs_diff(bytes))?;
+        let fits = |at: &usize| kept[*at].bytes / 2 <= bytes;
+        let fitting = (0..kept.len()).filter(fits);
+        let nearest = fitting.min_by_key(|at| kept[*at].bytes.abs_diff(bytes))?;
         Some(kept.swap_remove(nearest))
     }
 
-    /// The file for a table of about so many bytes: the spare of the nearest length, under the
-    /// table's name, or a new one.
+    /// The file for a table of about so many bytes: a spare of about that length, under the table's
+    /// name, or a new one.
     pub fn create(&self, name: &str, bytes: u64) -> Result<Handle, EngineError> {
         let Some(spare) = self.take_nearest(bytes) else {
             return self.folder.open(name, Mode::Create);

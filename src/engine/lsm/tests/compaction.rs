@@ -2,7 +2,10 @@
 
 use super::*;
 use crate::engine::lsm::jobs;
+use crate::engine::lsm::tree::Signals;
 use crate::engine::lsm::version::Version;
+use std::sync::atomic::Ordering::Relaxed;
+use std::time::Instant;
 
 fn check(version: &Version, job: &Job) -> Result<Vec<version::Placed>, String> {
     jobs::check(version, job, |_| false)
@@ -77,6 +80,29 @@ fn a_lone_table_moves_without_being_rewritten() {
     assert_eq!(everything(&lsm), before);
     drop(lsm);
     assert_eq!(open_idle(dir.path()).unwrap().stats().tables_per_level, [3, 0, 0, 1]);
+}
+
+#[test]
+fn a_store_is_quiet_once_little_was_written_for_a_while() {
+    let dir = folder();
+    let lsm = open_idle(dir.path()).unwrap();
+    let quiet_after = |written: u64, age: Duration| {
+        let logged = lsm.tree.counters.wal_bytes.load(Relaxed);
+        let when = Instant::now().checked_sub(age).unwrap();
+        let looked = Some((when, logged - written));
+        let mut signals = Signals { looked, ..Signals::default() };
+        lsm.tree.look_at_writes(&mut signals);
+        signals.quiet
+    };
+    let long = Duration::from_secs(11);
+    lsm.commit(vec![put("key", [b'v'; 1_024])]).unwrap();
+    assert!(quiet_after(0, long));
+    assert!(!quiet_after(0, Duration::from_secs(1)), "too early to tell");
+    assert!(!quiet_after(1_024, long), "a 20th of a memtable was written");
+    lsm.settle().unwrap();
+    assert!(lsm.tree.signals.lock().quiet, "who waits for it wants no job to wait");
+    lsm.flush().unwrap();
+    assert!(!lsm.tree.signals.lock().quiet, "something was written");
 }
 
 #[test]
