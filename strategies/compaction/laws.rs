@@ -276,8 +276,39 @@ impl Engine {
 
     /// Stops in the middle of all jobs, as a crash does.
     fn abort_all(&mut self) {
-        self.running.clear();
+        for running in std::mem::take(&mut self.running) {
+            self.install_slice(&running);
+        }
         self.tables.iter_mut().for_each(|table| table.meta.busy = false);
+    }
+
+    /// What an engine installs first of a job that it does piece by piece: the lower half of what
+    /// the job rewrites of its output's run. The inputs from above stay.
+    fn install_slice(&mut self, Running { job, beneath, now_s }: &Running) {
+        let is_input = |table: &&Table| job.inputs.contains(&table.meta.id);
+        let inputs = self.tables.iter().filter(is_input).cloned();
+        let (mut joined, above): (Vec<_>, Vec<_>) =
+            inputs.partition(|table| table.meta.level == job.output_level);
+        let joins = |table: &Table| Some(table.meta.run) == job.output_run;
+        let sinks = |table: &Table| table.meta.level < job.output_level;
+        if joined.len() < 2 || !joined.iter().all(joins) || !above.iter().all(sinks) {
+            return;
+        }
+        joined.sort_by_key(|table| table.meta.first_key.clone());
+        let rest = joined.split_off(joined.len() / 2);
+        let end = rest[0].meta.first_key.clone();
+        let rewritten = joined.iter().map(|table| table.meta.id).collect::<Vec<_>>();
+        joined.extend(above);
+        let mut merged = merged(&joined, beneath, *now_s);
+        merged.retain(|(key, _)| key.to_be_bytes()[..] < *end);
+        self.tables.retain(|table| !rewritten.contains(&table.meta.id));
+        let (id, origin) = (self.id(), Origin::union(&joined));
+        if !merged.is_empty() {
+            let place = (job.output_level, rest[0].meta.run);
+            self.tables.push(Table::new(id, place, origin, merged.into_iter().collect()));
+        }
+        self.check_levels();
+        self.check_reads();
     }
 
     /// Runs jobs one after the other until the picker rests.

@@ -37,6 +37,10 @@
 //!   dropped if no table that lookups meet after the output covers its key. Pickers count on it: a
 //!   job for the sake of dead entries is asked for again until they are gone. If all entries are
 //!   dropped, nothing comes out; a job whose inputs have all expired needs no reading at all.
+//! * Where all inputs come from above the output level or from the run that the output joins, the
+//!   job may be done in pieces, key by key: the part of that run that is done is replaced, and the
+//!   inputs from above stay until the end. After a crash in between they are still there, with
+//!   sequence numbers that lie among those of the run.
 //!
 //! # Caveats: what is left out, and what it would take
 //!

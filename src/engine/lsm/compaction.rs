@@ -1,11 +1,12 @@
 //! Carrying out what the picker decides.
 //!
-//! A large job is cut by keys into parts of about the same size, each merged by a thread of its
-//! own; their outputs, one behind the other, are the run. Tables whose keys nobody else's overlap
-//! in the output run are moved, not rewritten.
+//! A large job is done slice by slice (`slices.rs`), and each slice is cut by keys into parts of
+//! about the same size, merged by a thread each; their outputs, one behind the other, are the run.
+//! Tables whose keys nobody else's overlap in the output run are moved, not rewritten.
 
 use super::jobs::Claim;
 use super::output::{Made, Output, Values, place};
+use super::slices::{self, Slice};
 use super::tree::Tree;
 use super::version::Placed;
 use crate::engine::EngineError;
@@ -25,7 +26,7 @@ const TOMBSTONE: Item<'static> = Item { kind: Kind::Tombstone, expires_s: 0, val
 impl Tree {
     /// Runs one job if the picker has one. Returns whether it did.
     pub fn compact_once(&self) -> Result<bool, EngineError> {
-        let Some(claim) = self.claim() else { return Ok(false) };
+        let Some(mut claim) = self.claim() else { return Ok(false) };
         if self.is_closing() {
             return Ok(false);
         }
@@ -33,12 +34,12 @@ impl Tree {
         // Another thread may find a job beside this one.
         self.signal(|signals| signals.compaction_due = true);
         let start = Instant::now();
-        if !self.move_tables(&claim)? && !self.merge(&claim)? {
+        let level0 = claim.inputs.iter().filter(|input| input.level == 0);
+        let left = level0.map(|input| input.table.bytes()).sum();
+        if !self.move_tables(&claim)? && !self.merge(&mut claim)? {
             return Ok(false);
         }
         self.counters.compactions.fetch_add(1, Relaxed);
-        let level0 = claim.inputs.iter().filter(|input| input.level == 0);
-        let left = level0.map(|input| input.table.bytes()).sum();
         self.pace.left_level0(left, start.elapsed());
         drop(claim);
         self.set_pace();
@@ -77,18 +78,35 @@ impl Tree {
 
     /// Whether nothing older lies beneath the output anywhere.
     fn is_last(&self, claim: &Claim<'_>) -> bool {
-        older_outside(claim).is_empty()
+        older_outside(claim, &claim.inputs).is_empty()
     }
 
-    /// Merges the inputs into new tables. False: the engine is closing, and nothing has changed.
-    fn merge(&self, claim: &Claim<'_>) -> Result<bool, EngineError> {
-        let merging = Merging::new(self, claim);
-        let bounds = self.cut(claim);
-        let parts = if bounds.is_empty() {
-            vec![merging.part(&[], None)?]
-        } else {
-            self.merge_in_parallel(&merging, &bounds)?
-        };
+    /// Merges the inputs into new tables. False: the engine is closing, and what is left of the job
+    /// has changed nothing.
+    fn merge(&self, claim: &mut Claim<'_>) -> Result<bool, EngineError> {
+        let mut slices = slices::cut(claim, self.options.slice_bytes).into_iter().peekable();
+        while let Some(slice) = slices.next() {
+            let mut superfluous = slice.rewritten.clone();
+            if slices.peek().is_none() {
+                superfluous.append(&mut claim.inputs.clone());
+            }
+            if !self.merge_slice(claim, &slice, &superfluous)? {
+                return Ok(false);
+            }
+            // Whoever holds a version holds its tables.
+            claim.version = Arc::clone(&self.state.load().version);
+        }
+        Ok(true)
+    }
+
+    fn merge_slice(
+        &self,
+        claim: &Claim<'_>,
+        slice: &Slice,
+        superfluous: &[Placed],
+    ) -> Result<bool, EngineError> {
+        let merging = Merging::new(self, claim, slice);
+        let parts = self.merge_in_parallel(&merging, &self.cut(&merging))?;
         let complete = parts.iter().all(Option::is_some);
         let made = parts.into_iter().flatten().fold(Made::default(), Made::and);
         if !complete {
@@ -97,27 +115,29 @@ impl Tree {
         }
         self.folder.sync().inspect_err(|_| made.retire(self))?;
         let placed = made.place(claim.job.output_level, claim.job.output_run);
-        self.install(&claim.inputs, &placed, &made.blobs, None)?;
-        let read: u64 = claim.inputs.iter().map(|input| input.table.bytes()).sum();
+        self.install(superfluous, &placed, &made.blobs, None)?;
+        let read: u64 = superfluous.iter().map(|input| input.table.bytes()).sum();
         self.counters.compaction_read_bytes.fetch_add(read, Relaxed);
         self.counters.compaction_written_bytes.fetch_add(made.bytes(), Relaxed);
         Ok(true)
     }
 
-    /// One thread for each part; this one takes the first.
+    /// Merges the parts between these keys: one thread for each, this one takes the first.
     fn merge_in_parallel(
         &self,
         merging: &Merging<'_>,
         bounds: &[Vec<u8>],
     ) -> Result<Vec<Option<Made>>, EngineError> {
+        let Slice { start, end, .. } = merging.slice;
+        let starts = std::iter::once(start).chain(bounds);
+        let ends = bounds.iter().map(Some).chain([end.as_ref()]);
+        let mut ranges = starts.zip(ends).map(|(start, end)| (start, end.map(Vec::as_slice)));
         std::thread::scope(|scope| {
-            let rest: Vec<_> = (0..bounds.len())
-                .map(|at| {
-                    let end = bounds.get(at + 1).map(Vec::as_slice);
-                    scope.spawn(move || merging.part(&bounds[at], end))
-                })
-                .collect();
-            let mut parts = vec![merging.part(&[], Some(&bounds[0]))];
+            let first = ranges.next();
+            let rest: Vec<_> =
+                ranges.map(|(start, end)| scope.spawn(move || merging.part(start, end))).collect();
+            let mut parts: Vec<_> =
+                first.map(|(start, end)| merging.part(start, end)).into_iter().collect();
             parts.extend(rest.into_iter().map(|thread| match thread.join() {
                 Ok(part) => part,
                 Err(panic) => std::panic::resume_unwind(panic),
@@ -129,17 +149,20 @@ impl Tree {
         })
     }
 
-    /// Keys at which the job is cut: none where it is small or no thread is idle.
-    fn cut(&self, claim: &Claim<'_>) -> Vec<Vec<u8>> {
+    /// Keys at which the slice is cut: none where it is small or no thread is idle.
+    fn cut(&self, merging: &Merging<'_>) -> Vec<Vec<u8>> {
         let running = self.signals.lock().running.max(1);
         let idle = self.options.compaction_threads.saturating_sub(running);
-        let bytes: u64 = claim.inputs.iter().map(|input| input.table.bytes()).sum();
-        let parts = (idle as u64 + 1).min(bytes / LEAST_PART_BYTES);
-        if parts < 2 || self.options.inline {
+        if idle == 0 || self.options.inline {
             return Vec::new();
         }
         let mut keys: Vec<Vec<u8>> =
-            claim.inputs.iter().flat_map(|input| input.table.sample_keys()).collect();
+            merging.inputs.iter().flat_map(|input| input.table.sample_keys()).collect();
+        let all = keys.len().max(1) as u64;
+        keys.retain(|key| merging.slice.holds(key));
+        let bytes: u64 = merging.inputs.iter().map(|input| input.table.bytes()).sum();
+        let slice_bytes = (bytes as f64 * keys.len() as f64 / all as f64) as u64;
+        let parts = (idle as u64 + 1).min(slice_bytes / LEAST_PART_BYTES);
         keys.sort_unstable();
         keys.dedup();
         let at = |part: u64| keys.get(keys.len() * part as usize / parts as usize).cloned();
@@ -149,11 +172,11 @@ impl Tree {
     }
 }
 
-/// Tables outside a job that may hold entries older than its output, of keys that it holds.
-fn older_outside(claim: &Claim<'_>) -> Vec<Arc<Table>> {
-    let oldest = claim.inputs.iter().map(|input| input.table.min_sequence()).min();
-    let overlaps =
-        |placed: &Placed| claim.inputs.iter().any(|input| input.table.overlaps(&placed.table));
+/// Tables outside a job that may hold entries older than its output, of keys that these inputs
+/// hold.
+fn older_outside(claim: &Claim<'_>, inputs: &[Placed]) -> Vec<Arc<Table>> {
+    let oldest = inputs.iter().map(|input| input.table.min_sequence()).min();
+    let overlaps = |placed: &Placed| inputs.iter().any(|input| input.table.overlaps(&placed.table));
     let older = claim.version.tables().filter(|placed| {
         let outside = !claim.job.inputs.contains(&placed.table.id());
         let beneath = placed.level > claim.job.output_level
@@ -164,10 +187,12 @@ fn older_outside(claim: &Claim<'_>) -> Vec<Arc<Table>> {
     older.map(|placed| placed.table).collect()
 }
 
-/// A job while it is merged.
+/// A slice of a job while it is merged.
 struct Merging<'a> {
     tree: &'a Tree,
     claim: &'a Claim<'a>,
+    slice: &'a Slice,
+    inputs: Vec<Placed>,
     older: Vec<Arc<Table>>,
     origin: Origin,
     values: Values,
@@ -175,12 +200,14 @@ struct Merging<'a> {
 }
 
 impl<'a> Merging<'a> {
-    fn new(tree: &'a Tree, claim: &'a Claim<'a>) -> Self {
-        let origins = claim.inputs.iter().map(|input| input.table.origin());
+    fn new(tree: &'a Tree, claim: &'a Claim<'a>, slice: &'a Slice) -> Self {
+        let inputs: Vec<_> = claim.inputs.iter().chain(&slice.rewritten).cloned().collect();
+        let origins = inputs.iter().map(|input| input.table.origin());
         let origin = origins.reduce(Origin::union).unwrap_or_default();
+        let older = older_outside(claim, &inputs);
         let now_s = (tree.options.now_s)();
         let values = claim.version.values();
-        Merging { tree, claim, older: older_outside(claim), origin, values, now_s }
+        Merging { tree, claim, slice, inputs, older, origin, values, now_s }
     }
 
     /// Merges the keys from `start` to before `end`. None: the engine is closing.
@@ -211,7 +238,7 @@ impl<'a> Merging<'a> {
     }
 
     fn sources(&self) -> Vec<RunCursor> {
-        let mut inputs = self.claim.inputs.clone();
+        let mut inputs = self.inputs.clone();
         inputs.sort_by(|a, b| {
             let run = |placed: &Placed| (placed.level, placed.run);
             run(a).cmp(&run(b)).then_with(|| a.table.first_key().cmp(b.table.first_key()))

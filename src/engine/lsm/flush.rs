@@ -22,7 +22,7 @@ impl Tree {
         }
     }
 
-    /// Writes the oldest frozen memtable to a table of level 0, then lets its part of the log go.
+    /// Writes the oldest frozen memtable to a run of level 0, then lets its part of the log go.
     pub fn flush(&self, memtable: &Arc<Memtable>) -> Result<(), EngineError> {
         let start = Instant::now();
         memtable.quiesce();

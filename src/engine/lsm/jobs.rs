@@ -21,20 +21,21 @@ impl Busy {
     }
 }
 
-/// A job that was found sound, with its inputs. While it lives they are nobody else's.
+/// A job that was found sound. While it lives its inputs are nobody else's.
 pub struct Claim<'a> {
     tree: &'a Tree,
     pub job: Job,
+    /// Those that are there.
     pub inputs: Vec<Placed>,
-    /// The tables as they were when the job was picked.
+    /// The tables as they were when the job was picked, or when its last slice was installed.
     pub version: Arc<Version>,
 }
 
 impl Drop for Claim<'_> {
     fn drop(&mut self) {
         let mut busy = self.tree.busy.lock();
-        for placed in &self.inputs {
-            busy.tables.remove(&placed.table.id());
+        for id in &self.job.inputs {
+            busy.tables.remove(id);
         }
         busy.resting = false;
     }

@@ -59,6 +59,7 @@ mod output;
 mod pace;
 mod read;
 mod recovery;
+mod slices;
 mod snapshot;
 mod tree;
 mod version;

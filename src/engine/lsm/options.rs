@@ -8,6 +8,12 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 /// Runs of level 0 from which on commits are slowed, and at which they wait.
 const LEVEL0_SLOWDOWN: usize = 12;
 const LEVEL0_STOP: usize = 36;
+/// Where the tables of a flush are cut: as long as those of most merges, so that their files serve
+/// each other.
+pub const FLUSH_TABLE_BYTES: u64 = 16 << 20;
+/// What a large job rewrites of its output's run before it is installed: little beside the data,
+/// and enough tables to be divided among threads.
+const SLICE_BYTES: u64 = 128 << 20;
 
 #[derive(Clone)]
 pub struct Options {
@@ -32,8 +38,11 @@ pub struct Options {
     pub compaction_threads: usize,
     pub background_nice: i32,
     pub compaction_bytes_per_s: u64,
+    pub slice_bytes: u64,
     /// Files of former tables that are kept for new ones.
     pub spare_bytes: u64,
+    /// So much of them merges leave to flushes, for which commits wait.
+    pub spares_of_flushes: u64,
     pub level0_slowdown: usize,
     pub level0_stop: usize,
     /// No threads: who commits flushes and compacts, too, so that a run can be repeated.
@@ -66,7 +75,9 @@ impl Options {
             compaction_threads: config.compaction_threads as usize,
             background_nice: config.background_nice as i32,
             compaction_bytes_per_s: config.compaction_mib_per_s << 20,
+            slice_bytes: SLICE_BYTES,
             spare_bytes: config.spare_tables_mib << 20,
+            spares_of_flushes: (config.memtable_mib << 20) * (config.memtables - 1),
             level0_slowdown: LEVEL0_SLOWDOWN,
             level0_stop: LEVEL0_STOP,
             inline: false,

@@ -2,6 +2,7 @@
 
 use super::blob::{BlobFile, BlobWriter, Pointer};
 use super::files;
+use super::options::FLUSH_TABLE_BYTES;
 use super::tree::Tree;
 use super::version::{Blobs, Placed};
 use crate::engine::EngineError;
@@ -66,6 +67,8 @@ pub struct Output<'a> {
     table_bytes: u64,
     /// How long a table will be, about.
     expected_bytes: u64,
+    /// So much of former tables is for others.
+    spares_left: u64,
     origin: Origin,
     values: &'a Values,
     open: Option<TableBuilder>,
@@ -86,6 +89,7 @@ impl<'a> Output<'a> {
             level,
             table_bytes,
             expected_bytes: table_bytes,
+            spares_left: tree.options.spares_of_flushes,
             origin,
             values,
             open: None,
@@ -94,10 +98,11 @@ impl<'a> Output<'a> {
         }
     }
 
-    /// The one table of a flush.
+    /// The tables of a flush.
     pub fn of_memtable(tree: &'a Tree, bytes: u64, origin: Origin, values: &'a Values) -> Self {
-        let mut output = Output::new(tree, 0, u64::MAX, origin, values);
-        output.expected_bytes = bytes;
+        let mut output = Output::new(tree, 0, FLUSH_TABLE_BYTES, origin, values);
+        output.expected_bytes = bytes.min(FLUSH_TABLE_BYTES);
+        output.spares_left = 0;
         output
     }
 
@@ -139,7 +144,7 @@ impl<'a> Output<'a> {
             let format = self.tree.format(self.level);
             let id = self.tree.next_file();
             let (folder, name) = (&self.tree.folder, files::table(id));
-            let file = self.tree.spares.create(&name, self.expected_bytes)?;
+            let file = self.tree.spares.create(&name, self.expected_bytes, self.spares_left)?;
             self.open = Some(TableBuilder::write_over(file, folder, &name, id, format)?);
         }
         self.open.as_mut().expect("opened above").add(key, item)

@@ -19,6 +19,8 @@
 //!   left of an earlier life never passes for the new table's.
 //! * A file that has a second name belongs to a snapshot, and is let go instead.
 //! * At most so many bytes are kept.
+//!
+//! Commits wait for flushes, sooner than for merges: a merge leaves some spares to them.
 
 use crate::engine::EngineError;
 use crate::engine::disk::{Folder, Handle, Mode};
@@ -91,21 +93,22 @@ impl Spares {
         true
     }
 
-    /// The one of the nearest length; none that is more than twice as long, of which too much would
-    /// be cut off: somebody else can use it.
-    fn take_nearest(&self, bytes: u64) -> Option<Spare> {
+    /// The one of the nearest length, but none that is more than twice as long, of which too much
+    /// would be cut off: somebody else can use it.
+    fn take_nearest(&self, bytes: u64, leave: u64) -> Option<Spare> {
         let mut kept = self.kept.lock();
         let kept = kept.as_mut()?;
-        let fits = |at: &usize| kept[*at].bytes / 2 <= bytes;
+        let held: u64 = kept.iter().map(|spare| spare.bytes).sum();
+        let fits = |at: &usize| kept[*at].bytes / 2 <= bytes && held - kept[*at].bytes >= leave;
         let fitting = (0..kept.len()).filter(fits);
         let nearest = fitting.min_by_key(|at| kept[*at].bytes.abs_diff(bytes))?;
         Some(kept.swap_remove(nearest))
     }
 
     /// The file for a table of about so many bytes: a spare of about that length, under the table's
-    /// name, or a new one.
-    pub fn create(&self, name: &str, bytes: u64) -> Result<Handle, EngineError> {
-        let Some(spare) = self.take_nearest(bytes) else {
+    /// name, if at least `leave` bytes of spares are left then; or a new one.
+    pub fn create(&self, name: &str, bytes: u64, leave: u64) -> Result<Handle, EngineError> {
+        let Some(spare) = self.take_nearest(bytes, leave) else {
             return self.folder.open(name, Mode::Create);
         };
         match self.folder.rename(&spare.name, name) {

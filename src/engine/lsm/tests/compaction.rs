@@ -157,3 +157,43 @@ fn filters_answer_for_absent_keys_and_the_cache_for_read_ones() {
     assert_eq!(lsm.get(b"x").unwrap().as_deref(), Some(b"x".as_slice()));
     assert_eq!(lsm.peek(b"x").unwrap(), Peek::Found("x".into()));
 }
+
+/// How many files of tables, in use or not, a merge of level 0 with a level of 20 tables leaves.
+fn files_after_a_merge(slice_bytes: u64) -> (usize, u64) {
+    let dir = folder();
+    let compression = CompressionByLevel::Every(Compression::None);
+    let options = || Options {
+        slice_bytes,
+        spares_of_flushes: 0,
+        inline: true,
+        compression: compression.clone(),
+        ..options()
+    };
+    let fill = |at| {
+        let lsm = open_with(options(), dir.path(), Box::new(Eager { at })).unwrap();
+        for key in 0..200 {
+            lsm.commit(vec![put(format!("{key:03}"), [b'v'; 200])]).unwrap();
+        }
+        lsm.commit(vec![remove("000"), remove("150")]).unwrap();
+        lsm.flush().unwrap();
+        lsm
+    };
+    fill(1).settle().unwrap();
+    let lsm = fill(4);
+    let before = everything(&lsm);
+    drop(lsm);
+    let lsm = open_with(options(), dir.path(), Box::new(Eager { at: 1 })).unwrap();
+    lsm.settle().unwrap();
+    assert_eq!((everything(&lsm), before.len()), (before, 198));
+    let stats = lsm.stats();
+    assert_eq!((stats.compactions, stats.tables_per_level[0]), (1, 0));
+    (files_of(dir.path(), "table").len() + files_of(dir.path(), "retired").len(), stats.tables)
+}
+
+#[test]
+fn a_large_job_gives_back_its_inputs_slice_by_slice() {
+    let (whole, tables) = files_after_a_merge(u64::MAX);
+    let (sliced, sliced_tables) = files_after_a_merge(4_000);
+    assert!(tables >= 10 && sliced_tables <= tables + tables / 2, "{sliced_tables} of {tables}");
+    assert!(sliced * 3 < whole * 2, "{sliced} files instead of {whole}");
+}

@@ -46,6 +46,8 @@ impl Tested {
             pin_index: one_of([0, 0, 1]) == 1,
             separate_bytes: one_of([u64::MAX, u64::MAX, 500]),
             spare_bytes: one_of([0, 5_000, u64::MAX]),
+            slice_bytes: one_of([1_000, 5_000, u64::MAX]),
+            spares_of_flushes: one_of([0, 0, 10_000]),
             compression: CompressionByLevel::Each(vec![Compression::Lz4, Compression::Zstd]),
             inline: true,
             now_s: Arc::new(|| 0),

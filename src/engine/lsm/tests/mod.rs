@@ -24,7 +24,7 @@ impl Picker for Eager {
         (level0 >= self.at).then(|| Job {
             inputs: tables.iter().map(|table| table.id).collect(),
             output_level: 1,
-            output_run: None,
+            output_run: tables.iter().find(|table| table.level == 1).map(|table| table.run),
             table_bytes: 2_000,
             reason: "level 0 is full",
         })
@@ -76,6 +76,7 @@ fn options() -> Options {
         block_bytes: 256,
         compression: CompressionByLevel::Each(vec![Compression::Lz4, Compression::Zstd]),
         max_frozen: 2,
+        slice_bytes: 4_000,
         level0_slowdown: 4,
         level0_stop: 6,
         ..Options::new(&LsmConfig::default())

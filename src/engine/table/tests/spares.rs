@@ -15,7 +15,7 @@ fn retire(table: Arc<Table>, spares: &Arc<Spares>) {
 
 /// Table `id` in the file that the spares give for it.
 fn built_over(spares: &Spares, folder: &Folder, id: u64, model: &Model) -> Arc<Table> {
-    let file = spares.create(&name(id), u64::MAX).unwrap();
+    let file = spares.create(&name(id), u64::MAX, 0).unwrap();
     let mut builder =
         TableBuilder::write_over(file, folder, &name(id), id, Format::default()).unwrap();
     model.iter().for_each(|(key, entry)| builder.add(key, item(entry)).unwrap());
@@ -54,12 +54,17 @@ fn the_spare_of_the_nearest_length_is_taken() {
             bytes
         })
         .to_vec();
-    let taken = spares.create(&name(4), lengths[2] + 10).unwrap();
+    let taken = spares.create(&name(4), lengths[2] + 10, 0).unwrap();
     assert_eq!(taken.bytes().unwrap(), lengths[2]);
-    assert_eq!(spares.create(&name(5), u64::MAX).unwrap().bytes().unwrap(), lengths[1]);
+    assert_eq!(spares.create(&name(5), u64::MAX, 0).unwrap().bytes().unwrap(), lengths[1]);
     let half = lengths[0] / 2;
-    let taken = |id, bytes| spares.create(&name(id), bytes).unwrap().bytes().unwrap();
+    let taken = |id, bytes| spares.create(&name(id), bytes, 0).unwrap().bytes().unwrap();
     assert_eq!(taken(6, half - 1), 0, "a new file: most of the spare would be cut off");
+    let taken_leaving = |bytes| {
+        let spare = spares.create(&name(9), half, bytes).unwrap();
+        spare.bytes().unwrap()
+    };
+    assert_eq!(taken_leaving(1), 0, "a new file: others are to have what is left");
     assert_eq!(taken(7, half), lengths[0]);
     assert_eq!(taken(8, half), 0, "a new file: no spare is left");
 }
