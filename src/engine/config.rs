@@ -94,8 +94,8 @@ pub struct LsmConfig {
     /// Of data blocks: one for all levels, or a list from level 0 on, whose last entry holds for
     /// all that are deeper.
     pub compression: CompressionByLevel,
-    /// How far the threads that flush stand back for the processor where others want it, too: 0
-    /// (not at all) to 19. Those that compact stand back by 5 more.
+    /// How far the threads that flush and compact stand back for the processor where others want
+    /// it, too: 0 (not at all) to 19.
     pub background_nice: u64,
     /// Threads that compact, 1 to 64. A large job is divided among those that have none.
     pub compaction_threads: u64,

@@ -14,10 +14,6 @@ use std::time::{Duration, Instant};
 const PICK_INTERVAL: Duration = Duration::from_secs(10);
 /// A store in which less than this part of a memtable is written meanwhile is quiet.
 const QUIET_PART: u64 = 64;
-/// Compactions stand back by so many steps more than flushes, for which commits wait sooner. Where
-/// values of 1 KiB are overwritten by all the processors, the worst second has .6 to .9 of the
-/// median one's writes, instead of .4 to .7 with the same priority.
-const FURTHER_BACK: i32 = 5;
 
 /// Starts the threads. Each ends when the engine closes or fails.
 pub fn start(tree: &Arc<Tree>) -> Result<Vec<JoinHandle<()>>, EngineError> {
@@ -103,8 +99,7 @@ fn flush(tree: &Tree) -> Result<(), EngineError> {
 }
 
 fn compact(tree: &Tree) -> Result<(), EngineError> {
-    let nice = tree.options.background_nice;
-    threads::stand_back(if nice > 0 { nice + FURTHER_BACK } else { 0 });
+    threads::stand_back(tree.options.background_nice);
     // Counted before it runs, so that nobody takes the engine to be at rest in between.
     let begin = |signals: &mut Signals| {
         let due = std::mem::take(&mut signals.compaction_due);
