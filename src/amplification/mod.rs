@@ -37,7 +37,9 @@
 //!   are younger. It would take a histogram of expiry for each class.
 //! * A key's popularity never changes, and no key is inserted after the fill.
 //! * All running jobs share one bandwidth, in bytes written; reading, flushing and the processor
-//!   cost nothing. Large jobs are not split, as an engine may do.
+//!   cost nothing. Large jobs are not split, as the engine does: it lets the inputs go slice by
+//!   slice, so that its space at worst is less.
+//! * No time is quiet: what `leveled` keeps waiting on level 0 waits to the end.
 //! * Of equal settings a strategy may make one level more or less where sizes lie on the edge; the
 //!   engine, too, falls to either side then, and the two can differ by more than 10 %.
 //! * Ordered writes leave the model's tables side by side, where the engine's may share a key range
