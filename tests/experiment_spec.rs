@@ -514,7 +514,12 @@ fn every_experiment_of_the_repository_is_valid_and_says_what_it_asks() {
         assert!(source.text.starts_with("# Question: "), "{}", path.display());
         assert!(source.text.contains("\n# Expected: "), "{}", path.display());
         assert_eq!(Some(plan.spec.name.as_str()), path.file_stem().and_then(|stem| stem.to_str()));
-        let limit_s = if plan.spec.name == "smoke" { 60 } else { 280 };
+        let limit_s = match plan.spec.name.as_str() {
+            "smoke" => 60,
+            // Merges of everything are few: see the head of the file.
+            "compaction" => 480,
+            _ => 280,
+        };
         assert!(expected(&plan).as_secs() < limit_s, "{}", path.display());
         seen += 1;
     }
