@@ -38,7 +38,8 @@
 //! * A key's popularity never changes, and no key is inserted after the fill.
 //! * All running jobs share one bandwidth, in bytes written; reading, flushing and the processor
 //!   cost nothing. Large jobs are not split, as the engine does: it lets the inputs go slice by
-//!   slice, so that its space at worst is less.
+//!   slice, so that its space at worst is less. A flush is one table, where the engine cuts those
+//!   of large memtables every 16 MiB.
 //! * No time is quiet: what `leveled` keeps waiting on level 0 waits to the end.
 //! * Of equal settings a strategy may make one level more or less where sizes lie on the edge; the
 //!   engine, too, falls to either side then, and the two can differ by more than 10 %.

@@ -88,7 +88,7 @@ impl Tree {
         while let Some(slice) = slices.next() {
             let mut superfluous = slice.rewritten.clone();
             if slices.peek().is_none() {
-                superfluous.append(&mut claim.inputs.clone());
+                superfluous.extend_from_slice(&claim.inputs);
             }
             if !self.merge_slice(claim, &slice, &superfluous)? {
                 return Ok(false);

@@ -25,7 +25,7 @@ impl Busy {
 pub struct Claim<'a> {
     tree: &'a Tree,
     pub job: Job,
-    /// Those that are there.
+    /// Those that no slice has taken.
     pub inputs: Vec<Placed>,
     /// The tables as they were when the job was picked, or when its last slice was installed.
     pub version: Arc<Version>,
