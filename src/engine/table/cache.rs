@@ -40,7 +40,8 @@ impl Weighter<Key, Cached> for ByMemory {
     }
 }
 
-/// Blocks and index partitions as they are read, uncompressed, at most so many bytes of memory.
+/// Blocks and index partitions as they are read, uncompressed, at most so many bytes of memory, as
+/// the allocator counts them.
 ///
 /// The crate evicts by a CLOCK with a ghost list of what it has just forgotten, so that one scan
 /// does not empty it. It knows no priorities: a partition stays because it is looked up for every
@@ -118,7 +119,7 @@ impl BlockCache {
 mod tests {
     use super::*;
     use crate::engine::entry::{Item, Kind};
-    use crate::engine::table::block::BlockBuilder;
+    use crate::engine::table::block::{BlockBuilder, OVERHEAD_BYTES, allocated_bytes};
 
     fn block(value: &[u8]) -> Cached {
         let mut builder = BlockBuilder::new(16);
@@ -139,6 +140,17 @@ mod tests {
         let found = (0..5_000).filter(|offset| cache.get(1, offset * 4_096).is_some()).count();
         assert_eq!((cache.hits(), cache.misses()), (found as u64, 5_000 - found as u64));
         assert!(cache.get(2, 0).is_none(), "of another table");
+    }
+
+    #[test]
+    fn a_block_counts_as_what_its_memory_takes() {
+        let sizes = [(0, 0), (1, 16), (17, 32), (4_096, 4_096), (4_240, 5_120), (5_121, 6_144)];
+        for (bytes, allocated) in sizes {
+            assert_eq!(allocated_bytes(bytes), allocated, "{bytes} bytes");
+        }
+        let cache = BlockCache::new(1 << 20, 4_096);
+        cache.insert(1, 0, block(&[7; 4_240]));
+        assert_eq!(cache.usage_bytes(), 5_120 + OVERHEAD_BYTES as u64);
     }
 
     #[test]

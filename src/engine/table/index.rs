@@ -15,7 +15,7 @@
 //! number that compares like them, and mostly all that is left of a separator. So a search is one
 //! over an array of numbers, which lie close together; only equal heads need a look at the entries.
 
-use super::block::{Malformed, OVERHEAD_BYTES};
+use super::block::{Malformed, OVERHEAD_BYTES, allocated_bytes};
 use super::keys::{HEAD_BYTES, common_prefix, head};
 use crate::engine::codec::{Fields, put_varint, varint};
 use bytes::Bytes;
@@ -166,7 +166,7 @@ impl Index {
 
     /// Memory that it takes in a cache, if nobody else holds it.
     pub fn memory_bytes(&self) -> usize {
-        self.bytes.len() + OVERHEAD_BYTES
+        allocated_bytes(self.bytes.len()) + OVERHEAD_BYTES
     }
 
     fn prefix(&self) -> &[u8] {

@@ -43,6 +43,13 @@ const CROWDED_BUCKET: u8 = 254;
 /// Memory of a cached block beside its bytes: the handle, its counter, the place in the cache.
 pub const OVERHEAD_BYTES: usize = 160;
 
+/// What the allocator takes for so many bytes: jemalloc has four sizes to each doubling. Four
+/// values of 1 KiB make a block of 4,240 bytes, and that takes 5,120.
+pub fn allocated_bytes(bytes: usize) -> usize {
+    let step = bytes.checked_next_power_of_two().map_or(bytes, |above| above / 8);
+    bytes.next_multiple_of(step.max(16))
+}
+
 /// The bytes are no block.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Malformed;
@@ -115,7 +122,7 @@ impl Block {
 
     /// Memory that it takes in a cache, if nobody else holds it.
     pub fn memory_bytes(&self) -> usize {
-        self.bytes.len() + OVERHEAD_BYTES
+        allocated_bytes(self.bytes.len()) + OVERHEAD_BYTES
     }
 
     fn restarts(&self) -> usize {
