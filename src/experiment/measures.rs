@@ -21,8 +21,37 @@ pub struct Observed<'a> {
     pub counters: &'a BTreeMap<String, f64>,
     /// The gauges of each node at the end.
     pub gauges: &'a [BTreeMap<String, f64>],
+    /// Entries in the tables of all nodes, over the measured phase.
+    pub table_entries: &'a [f64],
     pub reads: Tally,
     pub noticed: &'a [Noticed],
+}
+
+/// Looks at what nodes hold, one a second: it swings with every compaction, and nodes that hold the
+/// same records compact at the same time, so that one look at all of them is one sample.
+#[derive(Debug, Default)]
+pub struct Looks {
+    next_s: f64,
+    pub table_entries: Vec<f64>,
+}
+
+impl Looks {
+    /// A look if one is due so long after the measured phase began.
+    pub fn at(&mut self, now_s: f64, gauges: impl FnOnce() -> Vec<BTreeMap<String, f64>>) {
+        if now_s < self.next_s {
+            return;
+        }
+        self.next_s = now_s.floor() + 1.0;
+        self.table_entries.push(engine_gauges(&gauges(), "table_entries").sum());
+    }
+}
+
+fn engine_gauges<'a>(
+    nodes: &'a [BTreeMap<String, f64>],
+    what: &str,
+) -> impl Iterator<Item = f64> + 'a {
+    let name = format!("quorate_engine_{what}");
+    nodes.iter().filter_map(move |node| node.get(&name).copied())
 }
 
 /// The measures that were asked for, as far as there was something to measure.
@@ -62,19 +91,17 @@ fn storage(planned: &Planned, seen: &Observed<'_>) -> Vec<Measure> {
     let grown = |what: &str| {
         seen.counters.get(&format!("quorate_engine_{what}_total")).copied().unwrap_or_default()
     };
-    let gauges = |what: &str| {
-        let name = format!("quorate_engine_{what}");
-        seen.gauges.iter().filter_map(move |node| node.get(&name).copied())
-    };
     let flushed = grown("flushed_bytes");
     let written = flushed + grown("compaction_written_bytes");
     let in_vain = grown("bloom_false_positives");
-    let copies = planned.records * planned.cluster.replication.n as u64;
-    let stalls: Vec<f64> = gauges("longest_stall_seconds").map(|s| s * 1e3).collect();
+    let copies = (planned.records * planned.cluster.replication.n as u64) as f64;
+    let space: Vec<f64> = seen.table_entries.iter().map(|entries| entries / copies).collect();
+    let stalls = engine_gauges(seen.gauges, "longest_stall_seconds");
+    let stalls: Vec<f64> = stalls.map(|seconds| seconds * 1e3).collect();
     let worst = stalls.iter().copied().reduce(f64::max);
     [
         WRITE_AMPLIFICATION.ratio(written, flushed as u64),
-        SPACE_AMPLIFICATION.ratio(gauges("table_entries").sum(), copies),
+        SPACE_AMPLIFICATION.mean(&space),
         READS_IN_VAIN_SHARE.ratio(in_vain, (in_vain + grown("bloom_negatives")) as u64),
         worst.map(|worst| LONGEST_STALL_MS.of(worst, stalls.len() as u64)),
     ]
@@ -131,7 +158,14 @@ mod tests {
     }
 
     fn observed(counters: &BTreeMap<String, f64>) -> Observed<'_> {
-        Observed { acknowledged: 100, counters, gauges: &[], reads: Tally::default(), noticed: &[] }
+        Observed {
+            acknowledged: 100,
+            counters,
+            gauges: &[],
+            table_entries: &[],
+            reads: Tally::default(),
+            noticed: &[],
+        }
     }
 
     #[test]
@@ -146,12 +180,24 @@ mod tests {
             ("bloom_false_positives_total", 1.0),
         ]);
         let planned = planned("storage");
-        let entries = 1.25 * planned.records as f64;
-        let gauges = [0.002, 0.040, 0.001]
-            .map(|stall| named(&[("table_entries", entries), ("longest_stall_seconds", stall)]));
-        let seen = Observed { gauges: &gauges, ..observed(&counters) };
+        let gauges = [0.002, 0.040, 0.001].map(|stall| named(&[("longest_stall_seconds", stall)]));
+        let table_entries = [1.25, 1.5, 1.75].map(|times| 3.0 * times * planned.records as f64);
+        let seen =
+            Observed { gauges: &gauges, table_entries: &table_entries, ..observed(&counters) };
         let found: Vec<f64> = measures(&planned, &seen).iter().map(|m| m.value).collect();
-        assert_eq!(found, [3.5, 1.25, 0.01, 40.0]);
+        assert_eq!(found, [3.5, 1.5, 0.01, 40.0]);
+        let unseen = measures(&planned, &observed(&counters));
+        assert!(unseen.iter().all(|measure| measure.name != SPACE_AMPLIFICATION.name));
+    }
+
+    #[test]
+    fn tables_are_looked_at_once_a_second_and_added_up_over_nodes() {
+        let mut looks = Looks::default();
+        for (now_s, entries) in [(-1.0, 1.0), (0.0, 2.0), (0.9, 3.0), (1.05, 4.0), (3.5, 5.0)] {
+            let node = BTreeMap::from([("quorate_engine_table_entries".to_string(), entries)]);
+            looks.at(now_s, || vec![node.clone(), node]);
+        }
+        assert_eq!(looks.table_entries, [4.0, 8.0, 10.0]);
     }
 
     #[test]

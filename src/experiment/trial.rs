@@ -6,7 +6,7 @@ use super::faults::{Injected, Timeline};
 use super::interrupt::Interrupt;
 use super::load::{Measured, Offer, Parameters, Running, Store};
 use super::matrix::Planned;
-use super::measures::{Observed, measures};
+use super::measures::{Looks, Observed, measures};
 use super::progress::Progress;
 use super::resources::Snapshot;
 use super::spec::{Arrivals, Fault, Phases, Wanted};
@@ -43,6 +43,7 @@ struct Seen {
     counters: BTreeMap<String, f64>,
     /// Of each node, at the end.
     gauges: Vec<BTreeMap<String, f64>>,
+    looks: Looks,
     faults: Injected,
 }
 
@@ -94,6 +95,7 @@ impl Bench<'_> {
             acknowledged: acknowledged.sum(),
             counters: &seen.counters,
             gauges: &seen.gauges,
+            table_entries: &seen.looks.table_entries,
             reads: measured.reads,
             noticed: &seen.faults.noticed,
         };
@@ -117,7 +119,8 @@ impl Bench<'_> {
     /// noticed. None: it did not begin.
     fn watch(&mut self, load: &Running, planned: &Planned) -> Result<Option<Seen>, Error> {
         let warm_up_s = self.phases.warm_up_s;
-        if !self.until(load, warm_up_s, &mut Timeline::new(&[], 0.0, 0, false))? {
+        let mut none = Timeline::new(&[], 0.0, 0, false);
+        if !self.until(load, warm_up_s, &mut none, None)? {
             return Ok(None);
         }
         let me = std::iter::once(("load".to_string(), std::process::id()));
@@ -126,7 +129,9 @@ impl Bench<'_> {
         let deaths = planned.measure.contains(&Wanted::Detection);
         let measure_s = self.phases.measure_s;
         let mut timeline = Timeline::new(self.faults, measure_s, planned.seed, deaths);
-        let outcome = self.until(load, warm_up_s + self.phases.measure_s, &mut timeline);
+        let mut looks = Looks::default();
+        let wanted = planned.measure.contains(&Wanted::Storage).then_some(&mut looks);
+        let outcome = self.until(load, warm_up_s + measure_s, &mut timeline, wanted);
         load.end_now();
         let processes = snapshot.end();
         timeline.heal(load.origin().elapsed().as_secs_f64() - warm_up_s, self.cluster);
@@ -138,16 +143,17 @@ impl Bench<'_> {
         };
         let counters = after.into_iter().map(delta).filter(|(_, delta)| *delta > 0.0).collect();
         let gauges = self.cluster.gauges();
-        Ok(Some(Seen { cut, processes, counters, gauges, faults: timeline.finish() }))
+        Ok(Some(Seen { cut, processes, counters, gauges, looks, faults: timeline.finish() }))
     }
 
-    /// Waits until `end_s` after the load's origin and injects faults on the way. False:
-    /// interrupted.
+    /// Waits until `end_s` after the load's origin, injects faults on the way and looks at what the
+    /// nodes hold. False: interrupted.
     fn until(
         &mut self,
         load: &Running,
         end_s: f64,
         timeline: &mut Timeline,
+        mut looks: Option<&mut Looks>,
     ) -> Result<bool, Error> {
         let warm_up_s = self.phases.warm_up_s;
         loop {
@@ -156,6 +162,9 @@ impl Bench<'_> {
                 return Ok(false);
             }
             timeline.advance(now_s - warm_up_s, self.cluster)?;
+            if let Some(looks) = &mut looks {
+                looks.at(now_s - warm_up_s, || self.cluster.gauges());
+            }
             if now_s >= end_s {
                 return Ok(true);
             }

@@ -85,7 +85,8 @@ pub const WRITE_AMPLIFICATION: Quantity = Quantity {
 pub const SPACE_AMPLIFICATION: Quantity = Quantity {
     name: "space_amplification",
     unit: "entries by record",
-    about: "entries in the tables of all nodes at the end, by record and replica",
+    about: "entries in the tables of all nodes, by record and replica; a sample is one look, one \
+            a second",
 };
 
 pub const READS_IN_VAIN_SHARE: Quantity = Quantity {
